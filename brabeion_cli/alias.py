@@ -1,0 +1,54 @@
+"""Lets badge modules keep the import lines of the original library: `from brabeion.base import Badge`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+ORIGINAL, OURS = "brabeion", "brabeion_cli"
+
+
+class _SameModule(Loader):
+    """Gives the module of ours that stands behind a name of the original library: the same object, not a copy."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        ours = importlib.import_module(OURS + module.__name__.removeprefix(ORIGINAL))
+        if module.__name__ == ORIGINAL:
+            # A stand-in with an empty path, not our package itself: through our path the import system would
+            # find base.py by its file name and execute it a second time.
+            module.__dict__.update(badges=ours.badges, __path__=[])
+        else:
+            sys.modules[module.__name__] = ours
+
+
+class _OriginalNames(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == ORIGINAL:
+            real = PathFinder.find_spec(ORIGINAL)
+            # A folder that happens to be called brabeion is a namespace package without a loader, not the library.
+            if real is not None and real.origin is not None:
+                return None
+            return ModuleSpec(ORIGINAL, _SameModule(), is_package=True)
+        if fullname.startswith(ORIGINAL + ".") and not path:
+            ours = OURS + fullname.removeprefix(ORIGINAL)
+            if PathFinder.find_spec(ours, importlib.import_module(OURS).__path__) is not None:
+                return ModuleSpec(fullname, _SameModule())
+        return None
+
+
+_FINDER = _OriginalNames()
+
+
+def install() -> None:
+    """From now on `import brabeion` means us, unless a real brabeion package is installed."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)

@@ -1,0 +1,117 @@
+"""Badge files → registry."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from brabeion_cli import alias, source, trust
+from brabeion_cli.config import BadgeDirectory
+from brabeion_cli.errors import BadgeLoadError, ConfigError
+from brabeion_cli.registry import Registry, badges
+
+ASYNC_AS_NAME = re.compile(r"\s*async\s*(:|=)")
+PACKAGE_PREFIX = "brabeion_badges_"
+_package_numbers = itertools.count(1)
+
+
+def load(directories: Iterable[BadgeDirectory]) -> Registry:
+    """Execute the `*.py` files straight in each directory, sorted, without `_*`; return the registry they filled.
+
+    Files of one directory are one package: `from ._shared import RULES` works among them. What they print goes to
+    stderr. Raises `BadgeLoadError` with every mistake in every file; `ConfigError` for a directory that is not there.
+    """
+    alias.install()
+    seen: set[str] = set()
+    with badges.collecting_mistakes() as mistakes, contextlib.redirect_stdout(sys.stderr), _no_bytecode():
+        for directory in directories:
+            files = _badge_files(directory)
+            package = _package(directory.path)
+            for path in files:
+                if (real := os.path.realpath(path)) not in seen:
+                    seen.add(real)
+                    mistakes += _execute(package, path)
+    if mistakes:
+        many = f"{len(mistakes)} mistakes in badge modules" if len(mistakes) > 1 else "a mistake in a badge module"
+        raise BadgeLoadError("\n".join([f"{many}:", *mistakes]))
+    return badges
+
+
+def _badge_files(directory: BadgeDirectory) -> list[str]:
+    way_out = f"--badges {directory.path} (or BRABEION_BADGES)"
+    if directory.searched:
+        trust.require_ours(directory.path, way_out)
+    try:
+        names = sorted(os.listdir(directory.path))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no badge directory {directory.path} (from {directory.origin}): "
+            "`brabeion init` writes a first one, --badges DIR names another"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"badge directory {directory.path} (from {directory.origin}): {error.strerror}") from error
+    names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
+    files = [path for name in names if os.path.isfile(path := os.path.join(directory.path, name))]
+    if directory.searched:
+        for path in files:
+            trust.require_ours(path, way_out)
+    return files
+
+
+def _package(path: str) -> str:
+    """A package of its own for each directory, each time: no name of a badge file can hide another module."""
+    name = f"{PACKAGE_PREFIX}{next(_package_numbers)}"
+    package = ModuleType(name)
+    package.__path__ = [path]
+    sys.modules[name] = package
+    return name
+
+
+def _execute(package: str, path: str) -> list[str]:
+    """Execute one badge file; return what is wrong with it, as lines with file and line."""
+    name = f"{package}.{os.path.basename(path).removesuffix('.py').replace('.', '_')}"
+    if name in sys.modules:  # another file of the directory imported it already
+        return []
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # a .py file always has one
+    module = importlib.util.module_from_spec(spec)
+    # Entered before execution: dataclasses, pickle and typing look their module up by its name.
+    sys.modules[name] = module
+    try:
+        # Always from the source: a cached compilation is recognised by second and size, which misses a quick edit.
+        with open(path, "rb") as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    except SyntaxError as error:
+        mistake = _syntax_mistake(error, path)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        place = source.of_failure(error.__traceback__, os.path.dirname(path)) or (path, 1)
+        mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
+    else:
+        return []
+    del sys.modules[name]
+    return [mistake]
+
+
+def _syntax_mistake(error: SyntaxError, path: str) -> str:
+    hint = ""
+    if ASYNC_AS_NAME.match(error.text or ""):
+        hint = " (write async_ instead of async, which is a keyword since Python 3.7)"
+    return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{hint}"
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before

@@ -1,0 +1,57 @@
+"""Where in a file something stands: for messages that name file and line."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+from types import TracebackType
+
+
+def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | None:
+    """File and line of a class, or of an attribute in its body; None for a class that no file holds."""
+    file = getattr(sys.modules.get(badge.__module__), "__file__", None)
+    if file is None:
+        return None
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+    wanted = badge.__qualname__.rpartition(".")[2]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == wanted:
+            return file, _line_of(node, attribute) or node.lineno
+    return None
+
+
+def _line_of(definition: ast.ClassDef, attribute: str | None) -> int | None:
+    for node in definition.body:
+        if isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [node.name]
+        else:
+            continue
+        if attribute in names:
+            return node.lineno
+    return None
+
+
+def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str, int] | None:
+    """File and line of the innermost frame below `folder`, or of the innermost one where none is."""
+    innermost = None
+    innermost_in_folder = None
+    while traceback is not None:
+        innermost = (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        if folder is not None and innermost[0].startswith(folder + os.sep):
+            innermost_in_folder = innermost
+        traceback = traceback.tb_next
+    return innermost_in_folder or innermost
+
+
+def short(place: tuple[str, int] | None) -> str | None:
+    """`odd.py:14`, as results show it."""
+    return None if place is None else f"{os.path.basename(place[0])}:{place[1]}"

@@ -1,0 +1,29 @@
+"""Badge modules and the configuration are code: what was found by searching must be ours before it is executed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from brabeion_cli.errors import UntrustedPathError
+
+
+def require_ours(path: str, way_out: str) -> None:
+    """Raise `UntrustedPathError` where another user (not root) owns `path`, or everybody may write to it.
+
+    `way_out` says how to name it explicitly, which skips this check.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return  # whoever opens it says what is wrong
+    if status.st_uid not in (0, os.geteuid()):
+        reason = f"belongs to another user (uid {status.st_uid})"
+    elif status.st_mode & stat.S_IWOTH:
+        reason = f"may be written by everybody (mode {stat.S_IMODE(status.st_mode):04o})"
+    else:
+        return
+    raise UntrustedPathError(
+        f"{path} {reason}. It was found by searching and holds code, so it was not used. "
+        f"If you trust it, name it: {way_out}"
+    )
