@@ -1,0 +1,192 @@
+"""`Event`: what happened, checked and brought into the form in which it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from brabeion_cli import strictjson
+from brabeion_cli.errors import EventError
+
+MAX_NAME = 255
+RESERVED = ("history", "force_timestamp", "self")  # award(self, **state) could not take a second self
+LINE_KEYS = ("event", "user", "at", "id", "state")
+
+
+class Event(NamedTuple):
+    """An event that may be recorded.
+
+    `at` is UTC as `2026-11-22T18:19:00.123456Z`, so that text order is time order; `dated` tells whether the caller
+    gave it. `id` is the caller's key or None. `state` has no `user`; `text` is its JSON.
+    """
+
+    name: str
+    user: str
+    at: str
+    dated: bool
+    id: str | None
+    state: dict[str, Any]
+    text: str
+
+
+def make(
+    name: object,
+    state: object,
+    *,
+    user: object = None,
+    at: object = None,
+    id: object = None,
+    now: datetime,
+    max_bytes: int,
+) -> Event:
+    """Check what a caller gave. `user` may stand in the state instead; without `at` the event happens `now`.
+
+    Raises `EventError` that names the field and the way out.
+    """
+    name = _text(name, "the event's name")
+    if state is None:
+        state = {}
+    if not isinstance(state, dict):
+        raise EventError(f"the state is {_kind(state)}; it must be a JSON object")
+    state = dict(state)
+    for reserved in RESERVED:
+        if reserved in state:
+            raise EventError(f"the state has a key {reserved!r}, which is reserved; give it another name")
+    inner_user = state.pop("user", None)
+    who = text_or_number(user if user is not None else inner_user, "user")
+    if user is not None and inner_user is not None and text_or_number(inner_user, "user") != who:
+        raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
+    text = strictjson.compact(state)
+    size = len(text.encode())
+    if size > max_bytes:
+        raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
+    return Event(
+        name=name,
+        user=who,
+        at=moment(at if at is not None else now),
+        dated=at is not None,
+        id=None if id is None else text_or_number(id, "id"),
+        state=state,
+        text=text,
+    )
+
+
+def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
+    """The event of one NDJSON line. Raises `EventError`."""
+    try:
+        fields = parse_json(line.decode())
+    except UnicodeDecodeError as error:
+        raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
+    if not isinstance(fields, dict):
+        raise EventError(f'the line is {_kind(fields)}; it must be an object: {{"event": …, "user": …}}')
+    if unknown := [key for key in fields if key not in LINE_KEYS]:
+        near = near_matches(unknown[0], LINE_KEYS)
+        raise EventError(f"unknown key {unknown[0]!r:.80}{near}; a line has {', '.join(LINE_KEYS)}")
+    if "event" not in fields:
+        raise EventError("no event: the line needs an event and a user")
+    return make(
+        fields["event"],
+        fields.get("state"),
+        user=fields.get("user"),
+        at=fields.get("at"),
+        id=fields.get("id"),
+        now=now,
+        max_bytes=max_bytes,
+    )
+
+
+def parse_json(text: str) -> Any:
+    """Strict JSON, with what is wrong as an `EventError`."""
+    try:
+        return strictjson.parse(text)
+    except strictjson.StrictJSONError as error:
+        raise EventError(str(error)) from None
+
+
+def moment(value: object) -> str:
+    """ISO 8601 text or a `datetime` as UTC text with microseconds and Z; without a zone it is UTC already."""
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise EventError(f"at is {value!r:.80}; write ISO 8601, such as 2026-11-22T18:19:00Z") from None
+    elif isinstance(value, datetime):
+        parsed = value
+    else:
+        raise EventError(f"at is {_kind(value)}; write ISO 8601 text, such as 2026-11-22T18:19:00Z")
+    if parsed.tzinfo is not None:
+        try:
+            parsed = parsed.astimezone(timezone.utc)
+        except OverflowError:
+            raise EventError(f"at is {value!r:.80}, which is outside the years 1 to 9999 in UTC") from None
+    return parsed.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def text_or_number(value: object, what: str) -> str:
+    """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            value = str(value)
+        except ValueError:
+            raise EventError(f"{what} is a number with too many digits; at most {MAX_NAME}") from None
+    return _text(value, what)
+
+
+def _text(value: object, what: str) -> str:
+    if value is None:
+        raise EventError(f"no {what}" + (": give --user, or a user in the state" if what == "user" else ""))
+    if not isinstance(value, str):
+        raise EventError(f"{what} is {_kind(value)}; it must be text")
+    if not value:
+        raise EventError(f"{what} is empty")
+    if len(value) > MAX_NAME:
+        raise EventError(f"{what} has {len(value):,} characters; at most {MAX_NAME}")
+    try:
+        strictjson.check_string(value, what)
+    except strictjson.StrictJSONError as error:
+        raise EventError(str(error)) from None
+    return value
+
+
+def _kind(value: object) -> str:
+    names: dict[type, str] = {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}")
+
+
+def plain_json(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of a Python caller as JSON gives it back (tuples become lists). Raises `EventError` for the rest."""
+    try:
+        _require_plain(dict(state), "state")
+    except RecursionError:
+        raise EventError("the state is nested too deep, or contains itself") from None
+    copy: dict[str, Any] = parse_json(strictjson.compact(dict(state)))
+    return copy
+
+
+def _require_plain(value: object, path: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise EventError(f"{path} has the key {key!r:.80}, which is not text")
+            _require_plain(inner, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            _require_plain(inner, f"{path}[{index}]")
+    elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise EventError(f"{path} is {value}, which is not JSON; leave it out, or pass None")
+    elif not (value is None or isinstance(value, (str, int, float))):
+        raise EventError(f"{path} is a {type(value).__name__}; pass text or numbers (a datetime as isoformat())")
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'points_awarded'?)`, or nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def parse_moment(text: str) -> datetime:
+    """The `datetime` (UTC) of a recorded moment."""
+    return datetime.fromisoformat(text)

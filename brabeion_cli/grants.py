@@ -1,0 +1,84 @@
+"""The award rules: what `award()` answered → the awards to enter, pure and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from brabeion_cli.base import Badge, BadgeAwarded
+from brabeion_cli.errors import EventError
+from brabeion_cli.events import text_or_number
+
+NO_KEY = ""
+"""The key of an award that has none: text, because NULLs are never equal and so would never be unique."""
+
+ANY_OCCASION = 0
+"""The occasion of an award that is given once; a `multiple` badge without a key has one for each event."""
+
+
+class Grant(NamedTuple):
+    """One award to enter; all five fields together are unique in the store.
+
+    `implied` marks the lower levels that a cumulative badge grants: where they are held, nobody needs to hear of it.
+    """
+
+    user: str
+    badge: str
+    level: int
+    key: str = NO_KEY
+    occasion: int = ANY_OCCASION
+    implied: bool = False
+
+
+class WrongAnswerError(Exception):
+    """`award()` answered what no badge may answer."""
+
+
+def from_answer(badge: Badge, answer: object, user: str, event_number: int) -> list[Grant]:
+    """The grants behind an answer, in the order in which they are entered. Raises `WrongAnswerError`."""
+    if answer is None:
+        return []
+    if not isinstance(answer, BadgeAwarded):
+        kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
+        raise WrongAnswerError(f"award() answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None")
+    grants: list[Grant] = []
+    for awarded in _flat(answer):
+        grants += _levels(badge, awarded, user, event_number)
+    return list(dict.fromkeys(grants))
+
+
+def _flat(answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
+    yield answer
+    if not isinstance(answer.also, (list, tuple)):
+        raise WrongAnswerError(f"also is {answer.also!r:.120}; it must be a list of BadgeAwarded")
+    for further in answer.also:
+        if not isinstance(further, BadgeAwarded):
+            raise WrongAnswerError(f"also holds {further!r:.120}; it must hold BadgeAwarded only")
+        yield from _flat(further)
+
+
+def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -> Iterator[Grant]:
+    level = checked_level(badge, awarded.level)
+    try:
+        who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
+        key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
+    except EventError as error:
+        raise WrongAnswerError(f"award() answered {awarded!r:.200}: {error}") from None
+    occasion = event_number if badge.multiple and key == NO_KEY else ANY_OCCASION
+    if badge.cumulative:
+        for lower in range(1, level):
+            yield Grant(who, badge.slug, lower, key, occasion, implied=True)
+    yield Grant(who, badge.slug, level, key, occasion)
+
+
+def checked_level(badge: Badge, level: object) -> int:
+    """The level as a number from 1; None stands for the only one. Raises `WrongAnswerError`."""
+    count = len(badge.levels)
+    if level is None:
+        if count > 1:
+            raise WrongAnswerError(f"no level: badge {badge.slug!r} has {count}, so say which (from 1)")
+        return 1
+    if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= count:
+        has = "has one level" if count == 1 else f"has levels 1 to {count}"
+        raise WrongAnswerError(f"level is {level!r:.80}; badge {badge.slug!r} {has}, counted from 1")
+    return level
