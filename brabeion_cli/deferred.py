@@ -1,0 +1,176 @@
+"""Deferred evaluations: put off, claimed under a lease, finished, tried again, given up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from brabeion_cli.errors import NoSuchTaskError
+from brabeion_cli.events import moment
+from brabeion_cli.isolation import Failure
+from brabeion_cli.store import Store
+
+MAX_DELAY = 3600.0  # seconds; where doubling stops
+
+#: A token's row is the holder's: whoever finds its token gone has lost the lease and must write nothing.
+HELD = "WHERE number = ? AND token = ?"
+
+
+class Task(NamedTuple):
+    """A claimed task, with all that its evaluation needs. `state` is the frozen state, None for the event's own."""
+
+    number: int
+    token: str
+    badge: str
+    attempts: int
+    state: str | None
+    event_number: int
+    event_name: str
+    user: str
+    at: str
+    event_state: str
+
+
+def defer(
+    store: Store, badge: str, event_number: int, state: str | None, now: datetime, failure: Failure | None = None
+) -> int:
+    """Put an evaluation in the queue, due at once; return the task's number."""
+    error, where = failure or (None, None)
+    cursor = store.database.execute_sql(
+        "INSERT INTO tasks (event_number, badge, state, attempts, due_at, error, error_at) "
+        "VALUES (?, ?, ?, 0, ?, ?, ?)",
+        (event_number, badge, state, moment(now), error, where),
+    )
+    number: int = cursor.lastrowid
+    return number
+
+
+class Claim(NamedTuple):
+    """What a claim found: tasks to run, and the numbers of those that it gave up because their workers kept dying."""
+
+    tasks: list[Task]
+    died: list[int]
+
+
+def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime) -> Claim:
+    """Take up to `limit` due tasks for `lease` seconds. Attempts count here, before anything runs: a task that
+    kills its worker again and again ends as dead, not as a loop.
+    """
+    token = os.urandom(16).hex()
+    with store.transaction():
+        died = store.database.execute_sql(
+            "UPDATE tasks SET due_at = NULL, token = NULL, error = ?, error_at = NULL "
+            "WHERE due_at <= ? AND token IS NOT NULL AND attempts >= ? RETURNING number",
+            ("its worker was killed, or stopped past its lease", moment(now), max_attempts),
+        ).fetchall()
+        claimed = store.database.execute_sql(
+            "UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN "
+            "(SELECT number FROM tasks WHERE due_at <= ? ORDER BY due_at, number LIMIT ?) "
+            "RETURNING number",
+            (token, moment(now + timedelta(seconds=lease)), moment(now), limit),
+        ).fetchall()
+        rows = store.database.execute_sql(
+            'SELECT t.number, t.token, t.badge, t.attempts, t.state, e.number, e.name, e."user", e.at, e.state '
+            "FROM tasks t JOIN events e ON e.number = t.event_number "
+            f"WHERE t.number IN ({', '.join('?' * len(claimed))}) ORDER BY t.number",
+            [number for (number,) in claimed],
+        )
+        return Claim([Task(*row) for row in rows], [number for (number,) in died])
+
+
+def finish(store: Store, task: Task) -> bool:
+    """Remove a task that is done; False where its lease was lost. Call it in the transaction that enters its awards."""
+    cursor = store.database.execute_sql(f"DELETE FROM tasks {HELD}", (task.number, task.token))
+    return bool(cursor.rowcount == 1)
+
+
+class Setback(NamedTuple):
+    """What became of a task that failed: when it is due again, or None where it is dead."""
+
+    due_at: str | None
+
+
+def fail(
+    store: Store, task: Task, failure: Failure, max_attempts: int, retry_delay: float, now: datetime
+) -> Setback | None:
+    """Put a failed task off, or give it up after `max_attempts`; None where its lease was lost."""
+    due_at = None
+    if task.attempts < max_attempts:
+        due_at = moment(now + timedelta(seconds=delay(task.attempts, retry_delay)))
+    with store.transaction():
+        cursor = store.database.execute_sql(
+            f"UPDATE tasks SET token = NULL, due_at = ?, error = ?, error_at = ? {HELD}",
+            (due_at, failure.error, failure.where, task.number, task.token),
+        )
+    return Setback(due_at) if cursor.rowcount == 1 else None
+
+
+def give_back(store: Store, tasks: Sequence[Task], now: datetime) -> None:
+    """Return claimed tasks that did not run, due at once; the attempt does not count."""
+    with store.transaction():
+        for task in tasks:
+            store.database.execute_sql(
+                f"UPDATE tasks SET token = NULL, due_at = ?, attempts = attempts - 1 {HELD}",
+                (moment(now), task.number, task.token),
+            )
+
+
+def delay(attempts: int, retry_delay: float) -> float:
+    """Seconds until the next try: doubled each time, up to an hour, and up to a quarter more by chance, so that
+    tasks that failed together do not come back together.
+    """
+    jitter = 1 + int.from_bytes(os.urandom(2)) / 65535 / 4
+    return float(min(retry_delay * 2 ** min(attempts - 1, 30), MAX_DELAY) * jitter)
+
+
+def waiting(store: Store) -> int:
+    """How many tasks are not dead."""
+    count: int = store.database.execute_sql("SELECT count(*) FROM tasks WHERE due_at IS NOT NULL").fetchone()[0]
+    return count
+
+
+def retry(store: Store, numbers: Sequence[int] | None, now: datetime) -> list[int]:
+    """Make tasks due now, with all their attempts before them: the ones named, or (None) every dead one.
+
+    Raises `NoSuchTaskError`, having changed nothing, where one is not there or a worker holds it.
+    """
+    with store.transaction():
+        chosen = _chosen(store, numbers)
+        for number, token, due_at in chosen:
+            if token is not None and due_at > moment(now):
+                raise NoSuchTaskError(f"task {number} is running (until {due_at} at most); nothing was changed")
+        for number, _, _ in chosen:
+            store.database.execute_sql(
+                "UPDATE tasks SET attempts = 0, token = NULL, due_at = ? WHERE number = ?", (moment(now), number)
+            )
+    return [number for number, _, _ in chosen]
+
+
+def drop(store: Store, numbers: Sequence[int] | None) -> list[int]:
+    """Give tasks up for good: the ones named, or (None) every dead one. A worker that runs one loses its lease.
+
+    Raises `NoSuchTaskError`, having changed nothing, where one is not there.
+    """
+    with store.transaction():
+        chosen = _chosen(store, numbers)
+        for number, _, _ in chosen:
+            store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (number,))
+    return [number for number, _, _ in chosen]
+
+
+def _chosen(store: Store, numbers: Sequence[int] | None) -> list[tuple[int, str | None, str]]:
+    columns = "SELECT number, token, due_at FROM tasks"
+    if numbers is None:
+        dead: list[tuple[int, str | None, str]] = store.database.execute_sql(
+            f"{columns} WHERE due_at IS NULL ORDER BY number"
+        ).fetchall()
+        return dead
+    chosen = []
+    for number in dict.fromkeys(numbers):
+        row = store.database.execute_sql(f"{columns} WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise NoSuchTaskError(f"no task {number}; `brabeion queue list` shows them all. Nothing was changed")
+        chosen.append(row)
+    return chosen

@@ -1,0 +1,120 @@
+"""Runs badge code so that it can hurt only itself: a time-out, and every way to fail as one kind of failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, Self
+
+from brabeion_cli import source
+
+REPEAT = 0.5  # seconds after which a time-out that badge code has swallowed is raised again
+MAX_ERROR = 1000  # characters of an exception's text that are kept
+
+
+class Failure(NamedTuple):
+    """Why a piece of badge code gave no answer: `ZeroDivisionError: division by zero`, at `odd.py:14`."""
+
+    error: str
+    where: str | None = None
+
+
+class BadgeFailedError(Exception):
+    """Badge code failed; `failure` says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+class _OverrunError(BaseException):
+    """Raised inside badge code that overruns; no Exception, so that `except Exception` does not stop it."""
+
+
+class Guard:
+    """Calls badge code, at most `seconds` each time. Enter it around a run of calls:
+
+        with Guard(5.0) as guard:
+            answer = guard.call(badge.award, state)
+
+    Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded.
+    """
+
+    asking = False
+    """Whether a badge is being asked at this moment."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._running = False
+        self._before: Any = None
+        self._bounded = False
+
+    def __enter__(self) -> Self:
+        self._bounded = threading.current_thread() is threading.main_thread()
+        if self._bounded:
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bounded:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
+
+    def ask(self, function: Callable[..., Any], state: dict[str, Any]) -> Any:
+        """What a badge's `award()` or `freeze()` answers to a state; as `call`, and `asking` meanwhile."""
+        Guard.asking = True
+        try:
+            return self.call(function, **state)
+        finally:
+            Guard.asking = False
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Any:
+        """What `function` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too."""
+        process = os.getpid()
+        self._running = True
+        if self._bounded:
+            signal.setitimer(signal.ITIMER_REAL, self.seconds, REPEAT)
+        try:
+            answer = function(*args, **keywords)
+            self._running = False
+            return answer
+        except BaseException as error:
+            self._running = False
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                raise  # a person's, not the badge's
+            raise BadgeFailedError(self._failure(function, error)) from error
+        finally:
+            if self._bounded:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if os.getpid() != process:
+                os._exit(0)  # a child that badge code forked has come back: it must not go on as us
+
+    def _ring(self, signum: int, frame: FrameType | None) -> None:
+        if self._running:
+            raise _OverrunError
+
+    def _failure(self, function: Callable[..., Any], error: BaseException) -> Failure:
+        code = getattr(function, "__code__", None)
+        folder = os.path.dirname(code.co_filename) if code is not None else None
+        where = source.short(source.of_failure(error.__traceback__, folder))
+        if isinstance(error, _OverrunError):
+            return Failure(f"TimeoutError: no answer within {self.seconds:g} s", where)
+        return Failure(describe(error), where)
+
+
+def describe(error: BaseException) -> str:
+    """`ZeroDivisionError: division by zero`, in one line of bounded length, whatever its text does."""
+    try:
+        text = str(error)
+    except Exception as second:
+        text = f"(its text raises {type(second).__name__})"
+    text = " ".join(text.split())
+    text = text.encode(errors="backslashreplace").decode()
+    if len(text) > MAX_ERROR:
+        text = text[:MAX_ERROR] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,67 @@
+"""The tables, as people may read them with any SQLite tool. Times are ISO 8601 text in UTC, levels count from 1."""
+
+from __future__ import annotations
+
+from peewee import SQL, AutoField, CompositeKey, ForeignKeyField, IntegerField, Model, TextField
+
+
+class Event(Model):
+    """The journal: what happened, in the order in which it was recorded."""
+
+    number = AutoField()
+    name = TextField()
+    user = TextField()
+    at = TextField()
+    id = TextField(null=True, unique=True)  # the caller's
+    state = TextField()  # JSON
+
+    class Meta:
+        table_name = "events"
+
+
+class Award(Model):
+    """Who holds what. A row stays when it is revoked, so that the award is not given again."""
+
+    user = TextField()
+    badge = TextField()
+    level = IntegerField()
+    key = TextField(default="")  # "" where there is none: NULLs would never be equal
+    occasion = IntegerField(default=0)  # the event's number, for a `multiple` badge without a key
+    awarded_at = TextField()
+    event = ForeignKeyField(Event, column_name="event_number", null=True, index=False)
+    given_by = TextField(null=True)
+    reason = TextField(null=True)
+    revoked_at = TextField(null=True)
+    revoked_by = TextField(null=True)
+    revoked_because = TextField(null=True)
+
+    class Meta:
+        table_name = "awards"
+        # "Nothing is awarded twice" is this key, not a look before the insert.
+        primary_key = CompositeKey("user", "badge", "level", "key", "occasion")
+        without_rowid = True
+        constraints = [SQL("CHECK (event_number IS NOT NULL OR (given_by IS NOT NULL AND reason IS NOT NULL))")]
+
+
+class Task(Model):
+    """Deferred evaluations. A task that is done is gone.
+
+    `due_at` is when it may be claimed: for a task that a worker holds, when its lease runs out; NULL for a dead one.
+    """
+
+    number = IntegerField(constraints=[SQL("PRIMARY KEY AUTOINCREMENT")])  # numbers are never used again
+    event = ForeignKeyField(Event, column_name="event_number", index=False)
+    badge = TextField()
+    state = TextField(null=True)  # what freeze() returned; NULL: the event's own
+    attempts = IntegerField(default=0)
+    due_at = TextField(null=True, index=True)
+    token = TextField(null=True)  # of the worker that holds it
+    error = TextField(null=True)
+    error_at = TextField(null=True)  # file and line
+
+    class Meta:
+        table_name = "tasks"
+        primary_key = False
+
+
+MODELS = [Event, Award, Task]

@@ -1,0 +1,100 @@
+"""SQLite with our manners: a fair wait for the write lock, a full disk that says so, errors as ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import peewee
+
+from brabeion_cli.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
+
+T = TypeVar("T")
+
+PATIENCE = 30.0  # seconds to wait for the write lock
+PAUSE = (0.001, 0.008)  # seconds between two tries, drawn at random
+
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# Where the system refuses to let a file grow (quota, ulimit) SQLite calls it an I/O error, not a full disk.
+CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+
+
+class Database(peewee.SqliteDatabase):
+    """A SQLite file that is there. Every transaction is IMMEDIATE.
+
+    SQLite's own wait (`busy_timeout`) backs off and starves: asking again every few milliseconds, at random, gives
+    sixteen writers a worst wait of a third of a second where it gave seven seconds.
+    """
+
+    def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
+        self.patience = patience
+        mode = "rwc" if create else "rw"
+        pragmas = {"synchronous": "FULL", "foreign_keys": 1}  # of the connection: they write nothing
+        super().__init__(f"file:{quote(path)}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
+
+    def begin(self, lock_type: Any = None) -> None:
+        self._patiently(lambda: super(Database, self).begin(lock_type))
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        return self._patiently(lambda: super(Database, self).execute_sql(sql, params))  # type: ignore[no-untyped-call]
+
+    def raw(self) -> sqlite3.Connection:
+        """The connection below peewee."""
+        connection: sqlite3.Connection = self.connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    def rollback(self) -> None:
+        # On a full disk SQLite has rolled back already; a second ROLLBACK would hide the reason.
+        if self.raw().in_transaction:
+            super().rollback()
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                return action()
+            except peewee.OperationalError as error:
+                if primary_code(error) not in BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(PAUSE[0] + (PAUSE[1] - PAUSE[0]) * os.urandom(1)[0] / 255)
+
+
+def error_code(error: BaseException) -> int:
+    """SQLite's extended result code behind an exception of peewee or sqlite3; 0 where there is none."""
+    original = getattr(error, "orig", error)
+    code: int = getattr(original, "sqlite_errorcode", 0)
+    return code
+
+
+def primary_code(error: BaseException) -> int:
+    """SQLite's result code without the details in its upper bits."""
+    return error_code(error) & 0xFF
+
+
+@contextmanager
+def errors_as_ours(path: str) -> Iterator[None]:
+    """Turns whatever SQLite raises inside into a `StoreError` that says what to do."""
+    try:
+        yield
+    except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
+        raise store_error(error, path) from error
+
+
+def store_error(error: BaseException, path: str) -> StoreError:
+    """The error of ours behind one of SQLite's."""
+    code = primary_code(error)
+    if code in BUSY:
+        return StoreBusyError(f"{path} is busy: others held its write lock for too long. Try again")
+    if code == sqlite3.SQLITE_FULL or error_code(error) in CANNOT_GROW:
+        return StoreFullError(f"{path}: database or disk is full. Make room, then try again")
+    if code in DAMAGED:
+        return StoreDamagedError(
+            f"{path} is damaged ({error}). `brabeion db verify` says more; restore a backup, then try again"
+        )
+    return StoreError(f"{path} is out of reach: {error}. Check the path and its permissions, then try again")

@@ -1,0 +1,211 @@
+"""Opens, checks and migrates the database; transactions; the few writes."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from brabeion_cli import sqlite
+from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreError
+from brabeion_cli.events import Event
+from brabeion_cli.grants import Grant
+from brabeion_cli.models import MODELS
+
+APPLICATION_ID = 0x62726162  # "brab"
+MAGIC = b"SQLite format 3\0"
+
+#: One step for each version of the schema, from an empty database on. Steps after the first are SQL, because models
+#: move on.
+MIGRATIONS: Sequence[Callable[[sqlite.Database], None]] = [
+    lambda database: database.create_tables(MODELS),
+]
+SCHEMA_VERSION = len(MIGRATIONS)
+
+INSERT_EVENT = 'INSERT INTO events (name, "user", at, id, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
+INSERT_AWARD = (
+    'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, given_by, reason) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
+
+
+class Identity(NamedTuple):
+    """What SQLite's header and catalogue say of a file."""
+
+    application: int
+    version: int
+    tables: int
+
+
+class Store:
+    """An open database. Use it as a context manager: SQLite's errors come out of the block as ours.
+
+        with open_store("brabeion.db") as store:
+            with store.transaction():
+                store.add_event(event)
+
+    `created` tells whether opening it created the tables; `migrated_from` names the version before, else None.
+    """
+
+    def __init__(self, path: str, database: sqlite.Database) -> None:
+        self.path = path
+        self.database = database
+        self.created = False
+        self.migrated_from: int | None = None
+        self._errors: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._errors = self.errors()
+        self._errors.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        assert self._errors is not None
+        self._errors.__exit__(kind, error, traceback)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """A block whose SQLite errors come out as ours, for a store that is not itself used as one."""
+        return sqlite.errors_as_ours(self.path)
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens it again. A process forks only while it is closed."""
+        if not self.database.is_closed():
+            self.database.close()
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """One short IMMEDIATE transaction: all of the block, or nothing."""
+        return self.database.atomic()
+
+    def add_event(self, event: Event) -> int | None:
+        """Enter an event in the journal; return its number, or None where its id is there already."""
+        cursor = self.database.execute_sql(INSERT_EVENT, (event.name, event.user, event.at, event.id, event.text))
+        number: int = cursor.lastrowid
+        return number if cursor.rowcount == 1 else None
+
+    def add_award(
+        self,
+        grant: Grant,
+        awarded_at: str,
+        event_number: int | None,
+        given_by: str | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Enter an award; True where it is new, False where it stands on record (held or revoked)."""
+        cursor = self.database.execute_sql(INSERT_AWARD, (*grant[:5], awarded_at, event_number, given_by, reason))
+        return bool(cursor.rowcount == 1)
+
+    def is_revoked(self, grant: Grant) -> bool:
+        """Whether the award on record was revoked."""
+        cursor = self.database.execute_sql(f"SELECT revoked_at FROM awards {THAT_AWARD}", grant[:5])
+        row = cursor.fetchone()
+        return row is not None and row[0] is not None
+
+
+def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATIENCE) -> Store:
+    """Open the database, migrating an older one; with `create` a missing or empty file becomes one.
+
+    Raises `NoDatabaseError`, `ForeignDatabaseError`, `SchemaVersionError`, all before anything is written; or a
+    `StoreError`.
+    """
+    _check_file(path, create)
+    database = sqlite.Database(path, patience, create=create)
+    store = Store(path, database)
+    database.bind(MODELS, bind_refs=False, bind_backrefs=False)
+    try:
+        with sqlite.errors_as_ours(path):
+            identity = _identify(database)
+            _check_identity(identity, path, create)
+            if str(database.pragma("journal_mode")).lower() != "wal":
+                database.pragma("journal_mode", "wal")
+            if identity.version < SCHEMA_VERSION or identity.application != APPLICATION_ID:
+                _migrate(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _check_file(path: str, create: bool) -> None:
+    """Refuse what is no database by its first bytes, before SQLite touches it."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        if not create:
+            raise NoDatabaseError(
+                f"no database at {path}: `brabeion fire` or `brabeion ingest` creates it, --db names another"
+            ) from None
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
+            raise NoDatabaseError(f"no database at {path}: the folder {folder} is not there; create it first") from None
+        return
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise NoDatabaseError(f"the database {path} is not a file: {error.strerror}") from None
+    except OSError as error:
+        raise StoreError(f"the database {path} is out of reach: {error.strerror}. Check its permissions") from error
+    if not header:
+        return
+    if not header.startswith(MAGIC) or len(header) < 100:
+        raise ForeignDatabaseError(f"{path} is not a SQLite database; nothing was written. --db names another file")
+    version, application = struct.unpack(">i4xi", header[60:72])
+    if application == APPLICATION_ID and version > SCHEMA_VERSION:
+        raise _too_new(path, version)
+    if application not in (0, APPLICATION_ID):  # 0: perhaps still in the write-ahead log
+        raise _foreign(path)
+
+
+def _identify(database: sqlite.Database) -> Identity:
+    # In one (reading) transaction: another process may be creating the tables at this moment.
+    database.execute_sql("BEGIN DEFERRED")
+    try:
+        tables = database.execute_sql("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return Identity(int(database.pragma("application_id")), int(database.pragma("user_version")), int(tables))
+    finally:
+        database.rollback()
+
+
+def _check_identity(identity: Identity, path: str, create: bool) -> None:
+    if identity.application == APPLICATION_ID:
+        if identity.version > SCHEMA_VERSION:
+            raise _too_new(path, identity.version)
+    elif identity.application != 0 or identity.tables or identity.version:
+        raise _foreign(path)
+    elif not create:
+        raise NoDatabaseError(f"{path} is an empty database: `brabeion fire` or `brabeion ingest` sets it up")
+
+
+def _migrate(store: Store) -> None:
+    """Bring the schema up to date in one transaction; the version is read again inside it."""
+    database = store.database
+    with store.transaction():
+        before = int(database.pragma("user_version"))
+        if before > SCHEMA_VERSION:
+            raise _too_new(store.path, before)
+        if before == SCHEMA_VERSION:
+            return  # another process was first
+        for step in MIGRATIONS[before:]:
+            step(database)
+        database.pragma("application_id", APPLICATION_ID)
+        database.pragma("user_version", SCHEMA_VERSION)
+    store.created = before == 0
+    store.migrated_from = before
+
+
+def _too_new(path: str, version: int) -> SchemaVersionError:
+    return SchemaVersionError(
+        f"{path} has schema version {version}; this brabeion knows versions up to {SCHEMA_VERSION}. "
+        f"Nothing was written. Install a brabeion that knows version {version}"
+    )
+
+
+def _foreign(path: str) -> ForeignDatabaseError:
+    return ForeignDatabaseError(
+        f"{path} is another application's database; nothing was written. --db names another file"
+    )
