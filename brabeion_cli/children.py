@@ -1,0 +1,192 @@
+"""A forked process that answers requests over a pipe, and that its parent outlives, whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+HEADER = struct.Struct(">Q")
+GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
+
+
+class ChildDiedError(Exception):
+    """The child ended, or closed its pipe, in mid-request; the text says how."""
+
+
+class ChildOverranError(Exception):
+    """No answer in time."""
+
+
+class Channel:
+    """The child's end: requests come in, answers go out."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self._requests, self._answers = requests, answers
+
+    def receive(self) -> Any:
+        """The next request. Raises `EOFError` when the parent has closed its end, or is no more."""
+        (size,) = HEADER.unpack(_read(self._requests, HEADER.size))
+        return pickle.loads(_read(self._requests, size))
+
+    def send(self, answer: Any) -> None:
+        """Send an answer, or one of several."""
+        _write(self._answers, answer)
+
+
+class Child:
+    """Forks at once; the child runs `serve(channel)` and ends.
+
+    The child is a session of its own, so that whatever it starts can be killed with it, and Ctrl-C reaches only the
+    parent. Its stdin is empty, and what it prints goes to stderr. It inherits no open database.
+    """
+
+    _parents_ends: set[int] = set()
+
+    def __init__(self, serve: Callable[[Channel], None]) -> None:
+        requests, self._requests = os.pipe()
+        self._answers, answers = os.pipe()
+        _flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            for end in (*self._parents_ends, self._requests, self._answers):
+                os.close(end)
+            _run(serve, Channel(requests, answers))
+        os.close(requests)
+        os.close(answers)
+        self._parents_ends.update((self._requests, self._answers))
+        self._buffer = bytearray()
+        self._death: str | None = None
+
+    def fileno(self) -> int:
+        """For `select`: readable when an answer waits, or the child has died."""
+        return self._answers
+
+    def send(self, request: Any) -> None:
+        """Send a request. A child that died in the meantime is noticed when its answer is awaited."""
+        with contextlib.suppress(BrokenPipeError):
+            _write(self._requests, request)
+
+    def receive(self, seconds: float | None = None) -> Any:
+        """The next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while (answer := self._complete()) is None:
+            rest = GLANCE if deadline is None else min(GLANCE, deadline - time.monotonic())
+            if select.select([self._answers], [], [], max(rest, 0))[0]:
+                received = os.read(self._answers, 1 << 16)
+                if not received:
+                    raise ChildDiedError(self.end())
+                self._buffer += received
+            elif self._has_ended() and not select.select([self._answers], [], [], 0)[0]:
+                raise ChildDiedError(self.end())  # something that it started still holds the pipe open
+            elif deadline is not None and time.monotonic() >= deadline:
+                raise ChildOverranError
+        return answer[0]
+
+    def end(self) -> str:
+        """Let an idle child go, kill a busy one and all that either started; say how it ended."""
+        if self._requests in self._parents_ends:
+            for fd in (self._requests, self._answers):
+                self._parents_ends.discard(fd)
+                os.close(fd)
+            ended = self._has_ended(patience=GLANCE)
+            self._kill_group()
+            if not ended:
+                os.waitpid(self.pid, 0)
+                self._death = "it closed its pipe and went on"
+        return self._death or ""
+
+    def kill(self) -> None:
+        """End the child at once, and all that it started."""
+        self._kill_group()
+        self.end()
+
+    def _complete(self) -> tuple[Any] | None:
+        if len(self._buffer) < HEADER.size:
+            return None
+        (size,) = HEADER.unpack_from(self._buffer)
+        stop = HEADER.size + size
+        if len(self._buffer) < stop:
+            return None
+        answer = pickle.loads(bytes(self._buffer[HEADER.size : stop]))
+        del self._buffer[:stop]
+        return (answer,)
+
+    def _has_ended(self, patience: float = 0) -> bool:
+        deadline = time.monotonic() + patience
+        while self._death is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._death = _cause(status)
+            elif time.monotonic() >= deadline:
+                return False
+            else:
+                time.sleep(0.002)
+        return True
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
+    """The child's life; never returns into the code that forked it."""
+    status = 70
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        sys.stdin = open(os.devnull)
+        sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+        serve(channel)
+        status = 0
+    except (EOFError, BrokenPipeError):
+        status = 0  # the parent is gone, or wants no more
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        try:
+            _flush()
+        finally:
+            os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _write(fd: int, message: Any) -> None:
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    rest = memoryview(HEADER.pack(len(data)) + data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _read(fd: int, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        received = os.read(fd, min(size - len(data), 1 << 20))
+        if not received:
+            raise EOFError
+        data += received
+    return bytes(data)
+
+
+def _cause(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return f"its process was killed by {signal.Signals(number).name} (signal {number})"
+    return f"its process ended with exit status {os.waitstatus_to_exitcode(status)}"

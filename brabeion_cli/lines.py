@@ -1,0 +1,92 @@
+"""A stream of bytes → its lines, as they come: from a file, a pipe, plain or gzip."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from brabeion_cli.errors import FileProblemError
+
+CHUNK = 256 * 1024
+MAX_LINE = 64 * 1024 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """One line, counted from 1, without its end. `whole` is False where it was cut at 64 MiB."""
+
+    number: int
+    data: bytes
+    whole: bool = True
+
+
+class Input:
+    """What `ingest` reads: a path, or `-` for stdin. `size` and `position` count its bytes as they lie there."""
+
+    def __init__(self, path: str) -> None:
+        self.name = "stdin" if path == "-" else path
+        try:
+            raw = _unbuffered_stdin() if path == "-" else open(path, "rb", buffering=0)
+            self._stream = io.BufferedReader(raw, CHUNK)
+            self._zipped = self._stream.peek(2)[:2] == GZIP_MAGIC
+        except OSError as error:
+            raise FileProblemError(f"cannot read {path}: {error.strerror}") from error
+
+    @property
+    def size(self) -> int | None:
+        """The file's size, or None for a pipe."""
+        try:
+            return os.fstat(self._stream.fileno()).st_size or None
+        except io.UnsupportedOperation:
+            return None
+
+    @property
+    def position(self) -> int:
+        """How far it has been read."""
+        return self._stream.tell() if self._stream.seekable() else 0
+
+    def batches(self) -> Iterator[list[Line]]:
+        """Non-empty lists of lines; what has come is given on at once, without waiting for more.
+
+        Blank lines are passed over (but counted), and so is a byte order mark at the start. Raises
+        `FileProblemError` where the input cannot be read on.
+        """
+        stream = gzip.GzipFile(fileobj=self._stream) if self._zipped else self._stream
+        number, rest, cut = 0, bytearray(), False
+        try:
+            while chunk := stream.read1(CHUNK):
+                rest += chunk
+                if b"\n" in chunk:
+                    *complete, rest = rest.split(b"\n")
+                    batch = [
+                        _line(number + index, data, not cut or index > 1) for index, data in enumerate(complete, 1)
+                    ]
+                    number += len(complete)
+                    cut = False
+                    if batch := [line for line in batch if line.data]:
+                        yield batch
+                if len(rest) > MAX_LINE:
+                    rest, cut = rest[:MAX_LINE], True
+        except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+            raise FileProblemError(f"{self.name} cannot be read after line {number}: {error}") from error
+        last = _line(number + 1, rest, not cut)
+        if last.data:
+            yield [last]
+
+
+def _line(number: int, data: bytearray, whole: bool) -> Line:
+    if number == 1:
+        data = data.removeprefix(BOM)
+    return Line(number, bytes(data.strip(b" \t\r")), whole)
+
+
+def _unbuffered_stdin() -> Any:
+    if sys.stdin is None:  # closed by the caller
+        return open(os.devnull, "rb", buffering=0)
+    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)

@@ -1,0 +1,199 @@
+"""The child's side of `fire` and `ingest`: loads the badges, opens the store, judges and records what it is sent."""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from brabeion_cli import engine, events, loader
+from brabeion_cli.children import Channel
+from brabeion_cli.config import Config
+from brabeion_cli.engine import Engine, NewAward, Recorded
+from brabeion_cli.errors import BrabeionError, EventError
+from brabeion_cli.events import Event
+from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.lines import Line
+from brabeion_cli.registry import Registry
+from brabeion_cli.store import Store, open_store
+from brabeion_cli.watch import SharedWatch
+
+HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
+BREATH = 0.0025  # seconds between two of them, so that others get their turn
+ALONE = 300.0  # seconds after which a child that hangs ends itself; its parent does so much earlier
+
+Doomed = Mapping[str, Failure]
+"""Badges that are not to be asked, with the failure that stands as their answer."""
+
+
+class Ready(NamedTuple):
+    """The child has loaded the badges and opened the store; `created` where that made the database."""
+
+    created: bool
+
+
+class FireRequest(NamedTuple):
+    """Record one event."""
+
+    event: Event
+    doomed: Doomed
+    strict: bool
+    dry_run: bool
+
+
+class FireAnswer(NamedTuple):
+    """An event is recorded (or would be). `unheard` has near matches where no badge listens to it, else None."""
+
+    recorded: Recorded
+    unheard: str | None
+    created: bool = False
+
+
+class BatchRequest(NamedTuple):
+    """Record the events of some lines."""
+
+    lines: list[Line]
+    doomed: dict[int, dict[str, Failure]]
+    stop_on_error: bool
+
+
+class Slice(NamedTuple):
+    """What one transaction of `ingest` did: lines up to and with the index `done` are settled."""
+
+    done: int
+    counts: Counter[str]
+    rejected: list[tuple[Line, str]]
+    failed: list[tuple[int, str, Failure]]
+    unheard: Counter[str]
+    stopped: bool = False
+    created: bool = False
+
+
+class Announced(NamedTuple):
+    """Receivers of `badge_awarded` have been called, and some failed."""
+
+    failures: list[str]
+
+
+class _DryRunError(Exception):
+    """Rolls a transaction back."""
+
+
+def serve(config: Config, create: bool, watch: SharedWatch, channel: Channel) -> None:
+    try:
+        registry = loader.load(config.badges)
+        with open_store(config.db, create=create) as store, Guard(config.award_timeout) as guard:
+            recorder = Recorder(config, registry, store, guard, watch, channel)
+            channel.send(Ready(store.created))
+            while True:
+                recorder.answer(channel.receive())
+    except BrabeionError as error:
+        error.add_note(traceback.format_exc())
+        channel.send(error)
+
+
+class Recorder:
+    def __init__(
+        self, config: Config, registry: Registry, store: Store, guard: Guard, watch: SharedWatch, channel: Channel
+    ) -> None:
+        self._config, self._registry, self._store = config, registry, store
+        self._guard, self._watch, self._channel = guard, watch, channel
+        self._engine = Engine(registry, store, guard, watch)
+        self._breathe_until = 0.0
+
+    def answer(self, request: FireRequest | BatchRequest) -> None:
+        # Should the parent be killed while a badge hangs where no signal reaches it, nobody else would end us.
+        faulthandler.dump_traceback_later(ALONE, exit=True)
+        if isinstance(request, FireRequest):
+            self._fire(request)
+        else:
+            self._batch(request)
+        faulthandler.cancel_dump_traceback_later()
+
+    def _fire(self, request: FireRequest) -> None:
+        event = request.event
+        unheard = None
+        if not self._registry.listening_to(event.name):
+            unheard = events.near_matches(event.name, self._registry.event_names)
+            if request.strict:
+                raise EventError(f"no badge listens to {event.name!r}{unheard}; nothing was recorded (--strict)")
+        try:
+            with self._store.transaction():
+                recorded = self._engine.record(event, _now(), request.doomed)
+                if request.dry_run:
+                    raise _DryRunError
+        except _DryRunError:
+            outcomes = [outcome._replace(task=None) for outcome in recorded.outcomes]
+            recorded = recorded._replace(outcomes=outcomes, awards=[])
+        self._channel.send(FireAnswer(recorded, unheard))
+        self._announce(recorded.awards)
+
+    def _batch(self, request: BatchRequest) -> None:
+        parsed = [self._parse(line) for line in request.lines]
+        index = 0
+        while index < len(parsed):
+            time.sleep(max(0.0, self._breathe_until - time.monotonic()))
+            faulthandler.dump_traceback_later(ALONE, exit=True)
+            result = Slice(index, Counter(), [], [], Counter())
+            awards: list[NewAward] = []
+            with self._store.transaction():
+                release_at = time.monotonic() + HOLD
+                while (
+                    index < len(parsed)
+                    and not result.stopped
+                    and (index == result.done or time.monotonic() < release_at)
+                ):
+                    result = self._line(request, index, parsed[index], result, awards)
+                    index += 1
+            self._breathe_until = time.monotonic() + BREATH
+            self._channel.send(result._replace(done=index - 1))
+            self._announce(awards)
+            if result.stopped:
+                return
+
+    def _parse(self, line: Line) -> Event | EventError:
+        try:
+            if not line.whole:
+                raise EventError("the line is longer than 64 MiB")
+            return events.from_line(line.data, now=_now(), max_bytes=self._config.max_state_bytes)
+        except EventError as error:
+            return error
+
+    def _line(
+        self, request: BatchRequest, index: int, event: Event | EventError, result: Slice, awards: list[NewAward]
+    ) -> Slice:
+        """Record one line's event inside the transaction, and count."""
+        line = request.lines[index]
+        result.counts["lines"] += 1
+        self._watch.line = line.number
+        try:
+            if isinstance(event, EventError):
+                raise event
+            recorded = self._engine.record(event, _now(), request.doomed.get(line.number))
+        except EventError as error:
+            result.counts["rejected"] += 1
+            result.rejected.append((line, str(error)))
+            return result._replace(stopped=request.stop_on_error)
+        result.counts["duplicates" if recorded.duplicate else "recorded"] += 1
+        result.counts["awarded"] += len(recorded.awards)
+        awards += recorded.awards
+        failed = [outcome for outcome in recorded.outcomes if outcome.error is not None]
+        result.counts["errors"] += len(failed)
+        result.counts["queued"] += sum(outcome.outcome == engine.QUEUED for outcome in recorded.outcomes)
+        for outcome in failed:
+            result.failed.append((line.number, outcome.badge, Failure(outcome.error or "", outcome.where)))
+        if not self._registry.listening_to(event.name):
+            result.unheard[event.name] += 1
+        return result._replace(stopped=bool(failed) and request.stop_on_error)
+
+    def _announce(self, awards: list[NewAward]) -> None:
+        failures = engine.announce(self._registry, self._guard, awards, self._watch)
+        self._channel.send(Announced(failures))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,82 @@
+"""The child's side of `process-queue`: runs deferred badges, one task after the other, outside any transaction."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import traceback
+from typing import NamedTuple
+
+from brabeion_cli import engine, frozen, loader
+from brabeion_cli.children import Channel
+from brabeion_cli.config import Config
+from brabeion_cli.deferred import Task
+from brabeion_cli.engine import NewAward
+from brabeion_cli.errors import BrabeionError
+from brabeion_cli.grants import Grant
+from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.recorder import Announced
+from brabeion_cli.registry import Registry
+from brabeion_cli.signals import badge_awarded
+
+GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
+
+
+class Ready(NamedTuple):
+    """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards."""
+
+    receivers: bool
+
+
+class Judged(NamedTuple):
+    """A badge has answered: the grants to enter, none where it was not earned."""
+
+    grants: list[Grant]
+
+
+class Announce(NamedTuple):
+    """A request: these awards are on disk, tell the receivers."""
+
+    awards: list[NewAward]
+
+
+def serve(config: Config, channel: Channel) -> None:
+    """Answer `Task` with `Judged` or `Failure`, and `Announce` with `Announced`."""
+    try:
+        registry = loader.load(config.badges)
+    except BrabeionError as error:
+        error.add_note(traceback.format_exc())
+        channel.send(error)
+        return
+    channel.send(Ready(bool(badge_awarded)))
+    with Guard(config.task_timeout) as guard:
+        while True:
+            request: Task | Announce = channel.receive()
+            # Should the parent be killed while a badge hangs where no signal reaches it, nobody else would end us.
+            faulthandler.dump_traceback_later(config.task_timeout + 2 * GRACE, exit=True)
+            if isinstance(request, Announce):
+                channel.send(Announced(engine.announce(registry, guard, request.awards)))
+            else:
+                channel.send(_run(request, registry, guard))
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _run(task: Task, registry: Registry, guard: Guard) -> Judged | Failure:
+    badge = registry.get(task.badge)
+    if badge is None:
+        return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")
+    try:
+        text = task.state
+        if text is None:
+            state = json.loads(task.event_state) | {"user": task.user}
+            if not badge.async_:
+                return Judged(engine.judge(badge, state, task.user, task.event_number, _ask(guard)))
+            text = engine.freeze(badge, state, _ask(guard))  # it failed when the event was fired
+        state = frozen.decode(text) | {"user": task.user}
+        return Judged(engine.judge(badge, state, task.user, task.event_number, _ask(guard)))
+    except BadgeFailedError as error:
+        return error.failure
+
+
+def _ask(guard: Guard) -> engine.Ask:
+    return lambda function, badge, state: guard.ask(function, state)
