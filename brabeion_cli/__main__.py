@@ -1,0 +1,5 @@
+"""`python -m brabeion_cli`."""
+
+from brabeion_cli.cli import main
+
+main()

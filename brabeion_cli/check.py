@@ -1,0 +1,79 @@
+"""`check`: loads everything, writes nothing, and collects all that is wrong."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from brabeion_cli import config, loader
+from brabeion_cli.base import Badge
+from brabeion_cli.config import Config
+from brabeion_cli.errors import BrabeionError
+from brabeion_cli.registry import Registry
+from brabeion_cli.source import of_class
+from brabeion_cli.store import SCHEMA_VERSION, open_store
+
+
+@dataclass
+class Result:
+    """What was resolved, and from where; what is wrong, and what is odd."""
+
+    settings: list[tuple[str, str, str]]
+    badges: int = 0
+    schema: int | None = None
+    problems: list[BrabeionError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """The highest of what is wrong; 0 where nothing is."""
+        return max((problem.exit_status for problem in self.problems), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON."""
+        return {
+            "ok": not self.problems,
+            "settings": {name: [] for name, _, _ in self.settings}
+            | {name: {"value": value, "from": origin} for name, value, origin in self.settings if name != "badges"}
+            | {"badges": [{"value": v, "from": o} for name, v, o in self.settings if name == "badges"]},
+            "badges": self.badges,
+            "schema": self.schema,
+            "problems": [str(problem) for problem in self.problems],
+            "warnings": self.warnings,
+        }
+
+
+def check(settings: Config) -> Result:
+    """Load the badges and open the store of a configuration."""
+    result = Result(list(config.describe(settings)))
+    try:
+        registry = loader.load(settings.badges)
+        result.badges = len(registry)
+        result.warnings += _unregistered(registry)
+        if not registry:
+            result.warnings.append("no badges are registered: every event is recorded, and earns nothing")
+    except BrabeionError as error:
+        result.problems.append(error)
+    try:
+        with open_store(settings.db):
+            result.schema = SCHEMA_VERSION
+    except BrabeionError as error:
+        result.problems.append(error)
+    return result
+
+
+def _unregistered(registry: Registry) -> list[str]:
+    """Badge classes with a slug that some badge file defines and nobody registered."""
+    warnings = []
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(loader.PACKAGE_PREFIX):
+            continue
+        for value in vars(module).values():
+            ours = isinstance(value, type) and issubclass(value, Badge) and value.__module__ == name
+            if ours and "slug" in vars(value) and value not in registry:
+                file, line = of_class(value) or (name, 1)
+                warnings.append(
+                    f"{file}:{line}: {value.__name__} is never registered; write badges.register({value.__name__})"
+                )
+    return warnings

@@ -1,0 +1,223 @@
+"""`fire` and `ingest`: events in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import click
+
+from brabeion_cli import events, render
+from brabeion_cli.cli import options
+from brabeion_cli.config import Config
+from brabeion_cli.engine import AWARDED, ERROR, HELD, QUEUED, REVOKED, Outcome, place
+from brabeion_cli.errors import EventError, FileProblemError
+from brabeion_cli.intake import Intake
+from brabeion_cli.isolation import Failure
+from brabeion_cli.lines import Input
+from brabeion_cli.recorder import Announced, FireAnswer, Slice
+
+COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
+SHOWN_FAILURES = 10
+
+
+@click.command("fire")
+@click.argument("event")
+@click.option("--state", metavar="JSON", help="The event's state: a JSON object, @FILE, or - for stdin.")
+@click.option("--user", help="Whose event it is, where the state has no user.")
+@click.option("--at", metavar="TIME", help="When it happened (ISO 8601, UTC without a zone). Default: now.")
+@click.option("--id", "event_id", metavar="ID", help="Your key for it: the same id is recorded once.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; record nothing.")
+@click.option("--strict", is_flag=True, help="Refuse an event that no badge listens to.")
+@options.as_json
+@options.everywhere
+def fire_command(
+    event: str,
+    state: str | None,
+    user: str | None,
+    at: str | None,
+    event_id: str | None,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Record one event and award what it earns.
+
+    \b
+        brabeion fire points_awarded --user alice --state '{"points": 8000}'
+    """
+    config = options.resolve()
+    value = events.parse_json(_state_text(state)) if state is not None else {}
+    made = events.make(event, value, user=user, at=at, id=event_id, now=options.now(), max_bytes=config.max_state_bytes)
+    with _database_for(config, dry_run) as config, contextlib.closing(Intake(config)) as intake:
+        answer, failures = intake.fire(made, strict=strict, dry_run=dry_run)
+    if answer.created and not dry_run:
+        options.notice(f"created {config.db}")
+    if answer.unheard is not None:
+        verb = "would be recorded" if dry_run else "recorded"
+        options.notice(f"{verb}, but no badge listens to {made.name!r}{answer.unheard}")
+    for failure in failures:
+        options.notice(failure)
+    if as_json:
+        click.echo(render.json_text(_fire_json(answer, dry_run)))
+    else:
+        _tell(answer, dry_run)
+    return 1 if any(outcome.outcome == ERROR for outcome in answer.recorded.outcomes) else 0
+
+
+def _state_text(given: str) -> str:
+    """The JSON text behind --state."""
+    try:
+        if given == "-":
+            data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+        elif given.startswith("@"):
+            with open(given[1:], "rb") as file:
+                data = file.read()
+        else:
+            return given
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise FileProblemError(f"cannot read the state from {given[1:]}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EventError(f"the state is not UTF-8 at byte {error.start + 1}") from None
+
+
+@contextlib.contextmanager
+def _database_for(config: Config, dry_run: bool) -> Iterator[Config]:
+    """The configuration itself; for a dry run without a database, one that names an empty one for the moment."""
+    if not dry_run or os.path.exists(config.db):
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield config._replace(db=os.path.join(folder, "dry-run.db"))
+
+
+def _fire_json(answer: FireAnswer, dry_run: bool) -> dict[str, Any]:
+    recorded = answer.recorded
+    made = recorded.event
+    event = {"name": made.name, "user": made.user, "at": made.at, "id": made.id, "duplicate": recorded.duplicate}
+    results = [outcome.as_json() for outcome in recorded.outcomes]
+    return {"event": event, "results": results} | ({"dry_run": True} if dry_run else {})
+
+
+def _tell(answer: FireAnswer, dry_run: bool) -> None:
+    recorded = answer.recorded
+    if recorded.duplicate:
+        options.say(f"duplicate: an event with id {recorded.event.id!r} was recorded before; nothing happened")
+        return
+    told = [line for outcome in recorded.outcomes if (line := describe(outcome))]
+    for line in told:
+        options.say(("would be: " if dry_run else "") + line)
+    for outcome in recorded.outcomes:
+        if outcome.outcome == ERROR:
+            again = "" if dry_run else f"; queued for another try (task {outcome.task})"
+            options.complain(
+                f"badge {outcome.badge} failed: {place(Failure(outcome.error or '', outcome.where))}{again}"
+            )
+    if not told:
+        verb = "would record" if dry_run else "recorded"
+        options.say(f"{verb} {recorded.event.name} for {recorded.event.user}; nothing earned")
+
+
+def describe(outcome: Outcome) -> str | None:
+    """One line for a person; None where there is nothing to tell on stdout."""
+    name = f"{outcome.badge}: {outcome.level_name}" + (f" [{outcome.key}]" if outcome.key is not None else "")
+    lines = {
+        AWARDED: f"{outcome.user} earned {name}",
+        HELD: f"{outcome.user} already has {name}",
+        REVOKED: f"{outcome.user} had {name} revoked; it is not awarded again",
+        QUEUED: f"{outcome.badge} is queued" + (f" (task {outcome.task})" if outcome.task else ""),
+    }
+    return lines.get(outcome.outcome)
+
+
+@click.command("ingest")
+@click.argument("file", default="-")
+@click.option("--rejects", metavar="FILE", help="Write the lines that were refused there, as they came.")
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or whose badge fails.")
+@options.as_json
+@options.everywhere
+def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json: bool) -> int:
+    """Record a stream of events: NDJSON from FILE (also .gz) or stdin.
+
+    A line is {"event", "user", "at", "id", "state"}; only event and a user are needed.
+
+    \b
+        echo '{"event": "points_awarded", "user": "bob", "state": {"points": 5001}}' | brabeion ingest
+    """
+    config = options.resolve()
+    source = Input(file)
+    counts: Counter[str] = Counter()
+    teller = _Teller(config)
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(_rejects_file(rejects, file)) if rejects else None
+        meter = stack.enter_context(render.progress("ingest", source.size))
+        stack.callback(_summary, counts, as_json, teller)
+        intake = stack.enter_context(contextlib.closing(Intake(config)))
+        for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
+            if isinstance(result, Slice):
+                counts.update(result.counts)
+                if kept is not None:
+                    kept.writelines(line.data + b"\n" for line, _ in result.rejected)
+                    kept.flush()
+                meter(source.position, f"{counts['lines']:,} lines")
+            teller.tell(result)
+    return 1 if counts["rejected"] or counts["errors"] else 0
+
+
+def _rejects_file(path: str, source: str) -> BinaryIO:
+    try:
+        if os.path.exists(path) and source != "-" and os.path.samefile(path, source):
+            raise FileProblemError(f"--rejects {path} is the input itself; name another file")
+        return open(path, "wb")
+    except OSError as error:
+        raise FileProblemError(f"cannot write the rejects to {path}: {error.strerror}") from error
+
+
+def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
+    """What was done, also when it was cut short: all of it is on disk."""
+    teller.sum_up()
+    if as_json:
+        click.echo(render.json_text({name: counts[name] for name in COUNTS}))
+    else:
+        numbers = {name: f"{counts[name]:,}" for name in COUNTS}
+        click.echo(
+            "{lines} lines: {recorded} recorded, {duplicates} duplicates, {rejected} rejected; "
+            "{awarded} awarded, {queued} queued, {errors} errors".format(**numbers)
+        )
+
+
+class _Teller:
+    """Says on stderr what an operator has to know while a stream goes by."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._failures: Counter[str] = Counter()
+        self._unheard: Counter[str] = Counter()
+
+    def tell(self, result: Slice | Announced) -> None:
+        if isinstance(result, Announced):
+            for text in result.failures:
+                options.notice(text)
+            return
+        if result.created:
+            options.notice(f"created {self._config.db}")
+        for refused, reason in result.rejected:
+            options.complain(f"line {refused.number}: {reason}")
+        for number, badge, failure in result.failed:
+            self._failures[badge] += 1
+            if self._failures[badge] <= SHOWN_FAILURES:
+                options.complain(f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
+        self._unheard.update(result.unheard)
+
+    def sum_up(self) -> None:
+        for badge, count in self._failures.items():
+            if count > SHOWN_FAILURES:
+                options.complain(f"badge {badge} failed {count:,} times in all; `brabeion queue list` shows each")
+        for event, count in self._unheard.items():
+            options.notice(f"no badge listens to {event!r} ({count:,} recorded)")

@@ -1,0 +1,115 @@
+"""The `brabeion` command: finds subcommands when they are needed, and turns errors into text and exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from brabeion_cli import __version__
+from brabeion_cli.cli import options
+from brabeion_cli.errors import BrabeionError
+
+#: Where each command lives; a module is imported when one of its commands is used.
+COMMANDS = {
+    "init": "project",
+    "fire": "events",
+    "ingest": "events",
+    "process-queue": "queue",
+    "queue": "queue",
+    "list": "awards",
+    "badges": "awards",
+    "award": "manual",
+    "revoke": "manual",
+    "check": "project",
+    "db": "database",
+}
+
+INTERRUPTED = 130
+DEFECT = 70
+
+
+class Main(click.Group):
+    """The group of all commands, and the one place where exceptions become messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"brabeion_cli.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name.replace("-", "_") + "_command")
+        return command
+
+    def main(  # type: ignore[override]  # Click's has overloads for standalone_mode
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        if not extra.get("standalone_mode", True):
+            return super().main(args, prog_name, **extra)
+        _prepare_streams()
+        before = signal.signal(signal.SIGTERM, _terminate)
+        given = options.Given()
+        try:
+            status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            options.notice("interrupted")
+            status = INTERRUPTED
+        except BrabeionError as error:
+            options.complain(str(error))
+            status = error.exit_status
+            if given.debug:
+                _show_traceback(error)
+        except Exception as error:
+            options.complain(
+                f"a defect in brabeion: {type(error).__name__}: {error}; --debug shows where. Please report it"
+            )
+            status = DEFECT
+            if given.debug:
+                _show_traceback(error)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)  # so that whatever is open is closed on the way out
+
+
+def _prepare_streams() -> None:
+    """Whatever the locale and the caller's descriptors: stdin, stdout and stderr are there, and take any text."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(fd)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_traceback(error: BaseException) -> None:
+    import traceback
+
+    notes = getattr(error, "__notes__", ())
+    click.echo("\n".join(notes) if notes else "".join(traceback.format_exception(error)), err=True)
+
+
+@click.command(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="brabeion")
+@options.everywhere
+def main() -> None:
+    """Award badges for events.
+
+    Record an event and see what it earns:
+
+    \b
+        brabeion fire points_awarded --user alice --state '{"points": 8000}'
+    """

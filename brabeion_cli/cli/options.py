@@ -1,0 +1,103 @@
+"""What commands share: the options that go everywhere, and how to speak to people."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import click
+
+from brabeion_cli import config
+from brabeion_cli.config import Config
+from brabeion_cli.render import visible
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Given:
+    """The options that may stand before or after a command's name; of two the later one counts."""
+
+    db: str | None = None
+    badges: list[str] = field(default_factory=list)
+    config: str | None = None
+    debug: bool = False
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    given = ctx.ensure_object(Given)
+    if parameter.name == "badges":
+        given.badges.extend(value)
+    elif value:
+        setattr(given, str(parameter.name), value)
+
+
+def everywhere(command: F) -> F:
+    """--db, --badges, --config and --debug."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show tracebacks.", expose_value=False, callback=_remember),
+        click.option(
+            "--config", metavar="FILE", help="The brabeion.toml to use.", expose_value=False, callback=_remember
+        ),
+        click.option(
+            "--badges",
+            metavar="DIR",
+            multiple=True,
+            help="A directory of badge modules; may be repeated.",
+            expose_value=False,
+            callback=_remember,
+        ),
+        click.option("--db", metavar="PATH", help="The database.", expose_value=False, callback=_remember),
+    ):
+        command = option(command)
+    return command
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+def resolve() -> Config:
+    """The configuration for the command that runs."""
+    given = click.get_current_context().find_object(Given) or Given()
+    chosen = config.Options(given.db, tuple(given.badges), given.config)
+    return config.resolve(chosen, os.environ, _working_directory())
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise click.UsageError("the working directory is no longer there; change to another") from None
+
+
+def now() -> datetime:
+    """The present moment, which everything below takes as an argument."""
+    return datetime.now(timezone.utc)
+
+
+def caller() -> str:
+    """Who runs this: recorded with awards that are given or revoked by hand."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def say(text: str) -> None:
+    """A line of the answer, on stdout."""
+    click.echo(visible(text))
+
+
+def notice(text: str) -> None:
+    """A line that is not the answer, on stderr."""
+    for line in text.splitlines():
+        click.echo(visible(line), err=True)
+
+
+def complain(text: str) -> None:
+    """An error, on stderr."""
+    notice(f"Error: {text}")

@@ -1,0 +1,101 @@
+"""`db backup` and `db verify`: copies that can be trusted, and whether the store can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from brabeion_cli import sqlite
+from brabeion_cli.errors import FileProblemError, StoreFullError
+from brabeion_cli.models import MODELS
+from brabeion_cli.store import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, Store
+
+MAX_PROBLEMS = 20
+
+#: What holds in every store, as queries for the rows that break it.
+RULES = {
+    "awards without their event, or without giver and reason": (
+        "SELECT count(*) FROM awards a LEFT JOIN events e ON e.number = a.event_number "
+        "WHERE (a.event_number IS NOT NULL AND e.number IS NULL) "
+        "OR (a.event_number IS NULL AND (a.given_by IS NULL OR a.reason IS NULL))"
+    ),
+    "tasks without their event": (
+        "SELECT count(*) FROM tasks t LEFT JOIN events e ON e.number = t.event_number WHERE e.number IS NULL"
+    ),
+    "awards whose level is below 1": "SELECT count(*) FROM awards WHERE level < 1 OR typeof(level) <> 'integer'",
+    "events whose state is not a JSON object": (
+        "SELECT count(*) FROM events WHERE NOT json_valid(state) OR json_type(state) <> 'object'"
+    ),
+    "events whose time is not UTC text": (
+        "SELECT count(*) FROM events "
+        "WHERE at NOT GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T*Z' OR length(at) <> 27"
+    ),
+}
+
+
+def backup(store: Store, path: str, *, overwrite: bool = False) -> int:
+    """Copy the store, as it is at one moment, while others go on writing; return the copy's size in bytes.
+
+    The copy is complete under its name, or not there at all. Raises `FileProblemError`.
+    """
+    if os.path.exists(path) and not overwrite:
+        raise FileProblemError(f"{path} is there already; nothing was written. Choose another name, or say --overwrite")
+    if os.path.exists(path) and os.path.samefile(path, store.path):
+        raise FileProblemError(f"{path} is the database itself")
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        with contextlib.closing(sqlite3.connect(partial)) as copy:
+            store.database.raw().backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+        with open(partial, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise FileProblemError(f"cannot write {path}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        ours = sqlite.store_error(error, path)
+        raise ours if isinstance(ours, StoreFullError) else FileProblemError(f"cannot write {path}: {error}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+    return os.stat(path).st_size
+
+
+def problems(store: Store) -> Iterator[str]:
+    """What is wrong with the store: its pages, its references, its schema, its rows. Nothing where it is sound."""
+    database = store.database
+    try:
+        for (line,) in database.execute_sql(f"PRAGMA integrity_check({MAX_PROBLEMS})"):
+            if line != "ok":
+                yield line
+        for table, number, parent, _ in database.execute_sql("PRAGMA foreign_key_check"):
+            yield f"{table}: row {number} refers to a row of {parent} that is not there"
+        yield from _schema_problems(store)
+        for rule, query in RULES.items():
+            count = database.execute_sql(query).fetchone()[0]
+            if count:
+                yield f"{count} {rule}"
+    except Exception as error:
+        if sqlite.error_code(error) == 0:
+            raise
+        yield f"reading stopped: {error}"
+
+
+def _schema_problems(store: Store) -> Iterator[str]:
+    fresh = sqlite.Database(":memory:", create=True)
+    fresh.init(":memory:")
+    with contextlib.closing(fresh):
+        for step in MIGRATIONS:
+            with fresh.bind_ctx(MODELS, bind_refs=False, bind_backrefs=False):
+                step(fresh)
+        query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+        wanted, found = dict(fresh.execute_sql(query).fetchall()), dict(store.database.execute_sql(query).fetchall())
+    for name in wanted.keys() - found.keys():
+        yield f"{name} is missing from the schema"
+    for name in wanted.keys() & found.keys():
+        if wanted[name] != found[name]:
+            yield f"{name} differs from the schema of version {SCHEMA_VERSION}"
+    if store.database.pragma("application_id") != APPLICATION_ID:
+        yield "the file is not marked as brabeion's"

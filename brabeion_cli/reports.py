@@ -1,0 +1,170 @@
+"""Questions for people: who holds what, which badges there are, what waits in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from peewee import JOIN, Expression, fn
+
+from brabeion_cli.base import Badge
+from brabeion_cli.errors import UnknownBadgeError
+from brabeion_cli.events import moment, near_matches
+from brabeion_cli.models import Award, Event, Task
+from brabeion_cli.registry import Registry
+
+Row = dict[str, Any]
+
+
+class Filter(NamedTuple):
+    """Which awards: all fields that are not None must fit. `since` is included, `until` is not."""
+
+    user: str | None = None
+    badge: str | None = None
+    level: str | None = None
+    since: str | None = None
+    until: str | None = None
+    highest: bool = False
+    limit: int | None = None
+
+
+def awards(registry: Registry, chosen: Filter) -> Iterator[Row]:
+    """Present awards, newest first; equal moments by user, badge, level (highest first) and key.
+
+    Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
+    by hand), given_by, reason.
+    """
+    query = (
+        Award.select(Award, Event.name, Event.id, Event.at)
+        .join(Event, JOIN.LEFT_OUTER, on=(Award.event == Event.number))
+        .where(Award.revoked_at.is_null())
+        .order_by(
+            Award.awarded_at.desc(), Award.user, Award.badge, Award.level.desc(), Award.key, Award.occasion.desc()
+        )
+        .limit(chosen.limit)
+        .objects()
+    )
+    for column, value in ((Award.user, chosen.user), (Award.badge, chosen.badge)):
+        if value is not None:
+            query = query.where(column == value)
+    if chosen.since is not None:
+        query = query.where(Award.awarded_at >= moment(chosen.since))
+    if chosen.until is not None:
+        query = query.where(Award.awarded_at < moment(chosen.until))
+    if chosen.level is not None:
+        query = query.where(_is_level(registry, chosen.level))
+    if chosen.highest:
+        query = query.where(_is_highest())
+    for row in query.iterator():
+        yield _award_row(row, registry.get(row.badge))
+
+
+def _award_row(row: Any, badge: Badge | None) -> Row:
+    known = badge is not None and row.level <= len(badge.levels)
+    detail = badge.detail(row.level) if badge is not None and known else None
+    by_hand = row.event_number is None
+    return {
+        "user": row.user,
+        "badge": row.badge,
+        "level": row.level,
+        "level_name": detail.name if detail else None,
+        "description": detail.description if detail else None,
+        "key": row.key or None,
+        "awarded_at": row.awarded_at,
+        "event": None if by_hand else {"name": row.name, "id": row.id, "at": row.at},
+        "given_by": row.given_by,
+        "reason": row.reason,
+    }
+
+
+def _is_level(registry: Registry, level: str) -> Any:
+    """A level by its number, or by its name (in any case) wherever a badge has one."""
+    if level.isdecimal():
+        return Award.level == int(level[:18])
+    names = {
+        (badge.slug, number): badge.detail(number).name
+        for badge in registry
+        for number in range(1, len(badge.levels) + 1)
+    }
+    fitting = [place for place, name in names.items() if name.casefold() == level.casefold()]
+    if not fitting:
+        raise UnknownBadgeError(f"no badge has a level {level!r}{near_matches(level, set(names.values()))}")
+    condition: Expression | None = None
+    for slug, number in fitting:
+        this = (Award.badge == slug) & (Award.level == number)
+        condition = this if condition is None else condition | this
+    return condition
+
+
+def _is_highest() -> Any:
+    """No present award of the same user, badge and key has a higher level."""
+    higher = Award.alias()
+    return ~fn.EXISTS(
+        higher.select(1).where(
+            (higher.user == Award.user)
+            & (higher.badge == Award.badge)
+            & (higher.key == Award.key)
+            & (higher.level > Award.level)
+            & higher.revoked_at.is_null()
+        )
+    )
+
+
+def catalogue(registry: Registry) -> list[Row]:
+    """Every registered badge and level with its holders, and their share of all users that the store knows."""
+    present = Award.select(Award.badge, Award.level, fn.COUNT(Award.user.distinct())).where(Award.revoked_at.is_null())
+    counted: Any = present.group_by(Award.badge, Award.level).tuples()
+    holders = {(slug, level): count for slug, level, count in counted}
+    users = (Event.select(Event.user) | Award.select(Award.user)).count()
+    rows = []
+    for badge in registry:
+        for level in range(1, len(badge.levels) + 1):
+            detail, count = badge.detail(level), holders.get((badge.slug, level), 0)
+            rows.append(
+                {
+                    "badge": badge.slug,
+                    "level": level,
+                    "level_name": detail.name,
+                    "description": detail.description,
+                    "image": detail.image,
+                    "events": list(badge.events),
+                    "multiple": badge.multiple,
+                    "async": badge.async_,
+                    "cumulative": badge.cumulative,
+                    "holders": count,
+                    "share": round(count / users, 6) if users else 0.0,
+                }
+            )
+    return rows
+
+
+def queue(now: datetime, *, badge: str | None = None, dead: bool = False, limit: int | None = None) -> Iterator[Row]:
+    """Deferred work, in the order in which it is due, dead tasks last.
+
+    Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
+    """
+    query = (
+        Task.select(Task, Event.name, Event.id, Event.at, Event.user)
+        .join(Event, on=(Task.event == Event.number))
+        .order_by(Task.due_at.is_null(), Task.due_at, Task.number)
+        .limit(limit)
+        .objects()
+    )
+    if badge is not None:
+        query = query.where(Task.badge == badge)
+    if dead:
+        query = query.where(Task.due_at.is_null())
+    for row in query.iterator():
+        running = row.token is not None and row.due_at > moment(now)
+        yield {
+            "task": row.number,
+            "badge": row.badge,
+            "user": row.user,
+            "event": {"name": row.name, "id": row.id, "at": row.at},
+            "status": "dead" if row.due_at is None else "running" if running else "waiting",
+            "attempts": row.attempts,
+            "due_at": row.due_at,
+            "error": row.error,
+            "where": row.error_at,
+        }
