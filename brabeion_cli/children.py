@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import select
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 HEADER = struct.Struct(">Q")
+CLOSED_DESCRIPTORS = 71  # the exit status of a child that finds its pipe closed under it
 GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
 
 
@@ -39,6 +41,13 @@ class Channel:
     def send(self, answer: Any) -> None:
         """Send an answer, or one of several."""
         _write(self._answers, answer)
+
+    def require_open(self) -> None:
+        """End the process where code that it ran has closed descriptors which were not its own."""
+        try:
+            os.fstat(self._answers)
+        except OSError:
+            os._exit(CLOSED_DESCRIPTORS)
 
 
 class Child:
@@ -151,10 +160,13 @@ def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
         status = 0
     except (EOFError, BrokenPipeError):
         status = 0  # the parent is gone, or wants no more
-    except BaseException:
+    except BaseException as error:
         import traceback
 
-        traceback.print_exc()
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            status = CLOSED_DESCRIPTORS
+        else:
+            traceback.print_exc()
     finally:
         try:
             _flush()
@@ -189,4 +201,6 @@ def _cause(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return f"its process was killed by {signal.Signals(number).name} (signal {number})"
+    if os.WEXITSTATUS(status) == CLOSED_DESCRIPTORS:
+        return "it closed file descriptors that were not its own"
     return f"its process ended with exit status {os.waitstatus_to_exitcode(status)}"

@@ -183,7 +183,7 @@ def judge(badge: Badge, state: dict[str, Any], user: str, event_number: int, ask
         return grants.from_answer(badge, answer, user, event_number)
     except grants.WrongAnswerError as error:
         where = source.short(source.of_class(type(badge), "award"))
-        raise BadgeFailedError(Failure(f"badge {badge.slug!r}: {error}", where)) from error
+        raise BadgeFailedError(Failure(str(error), where)) from error
 
 
 def enter(store: Store, granted: Sequence[Grant], event_number: int, at: str) -> list[tuple[Grant, str]]:

@@ -40,21 +40,27 @@ def from_answer(badge: Badge, answer: object, user: str, event_number: int) -> l
         return []
     if not isinstance(answer, BadgeAwarded):
         kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
-        raise WrongAnswerError(f"award() answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None")
+        raise WrongAnswerError(
+            f"award() of badge {badge.slug!r} answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None"
+        )
     grants: list[Grant] = []
-    for awarded in _flat(answer):
+    for awarded in _flat(badge, answer):
         grants += _levels(badge, awarded, user, event_number)
     return list(dict.fromkeys(grants))
 
 
-def _flat(answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
+def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
     yield answer
     if not isinstance(answer.also, (list, tuple)):
-        raise WrongAnswerError(f"also is {answer.also!r:.120}; it must be a list of BadgeAwarded")
+        raise WrongAnswerError(
+            f"award() of badge {badge.slug!r} answered also={answer.also!r:.120}; it must be a list of BadgeAwarded"
+        )
     for further in answer.also:
         if not isinstance(further, BadgeAwarded):
-            raise WrongAnswerError(f"also holds {further!r:.120}; it must hold BadgeAwarded only")
-        yield from _flat(further)
+            raise WrongAnswerError(
+                f"award() of badge {badge.slug!r} answered with {further!r:.120} in also; it must hold BadgeAwarded only"
+            )
+        yield from _flat(badge, further)
 
 
 def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -> Iterator[Grant]:
@@ -63,7 +69,7 @@ def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -
         who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
         key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
     except EventError as error:
-        raise WrongAnswerError(f"award() answered {awarded!r:.200}: {error}") from None
+        raise WrongAnswerError(f"award() of badge {badge.slug!r} answered {awarded!r:.200}: {error}") from None
     occasion = event_number if badge.multiple and key == NO_KEY else ANY_OCCASION
     if badge.cumulative:
         for lower in range(1, level):

@@ -103,6 +103,7 @@ class Recorder:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
         self._engine = Engine(registry, store, guard, watch)
+        watch.check = channel.require_open
         self._breathe_until = 0.0
 
     def answer(self, request: FireRequest | BatchRequest) -> None:

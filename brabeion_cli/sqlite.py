@@ -67,8 +67,9 @@ class Database(peewee.SqliteDatabase):
 
 def error_code(error: BaseException) -> int:
     """SQLite's extended result code behind an exception of peewee or sqlite3; 0 where there is none."""
-    original = getattr(error, "orig", error)
-    code: int = getattr(original, "sqlite_errorcode", 0)
+    while (original := getattr(error, "orig", None)) is not None:  # peewee wraps an error of connect() twice
+        error = original
+    code: int = getattr(error, "sqlite_errorcode", 0)
     return code
 
 

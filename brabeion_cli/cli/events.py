@@ -111,17 +111,13 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
         options.say(f"duplicate: an event with id {recorded.event.id!r} was recorded before; nothing happened")
         return
     told = [line for outcome in recorded.outcomes if (line := describe(outcome))]
-    for line in told:
-        options.say(("would be: " if dry_run else "") + line)
-    for outcome in recorded.outcomes:
-        if outcome.outcome == ERROR:
-            again = "" if dry_run else f"; queued for another try (task {outcome.task})"
-            options.complain(
-                f"badge {outcome.badge} failed: {place(Failure(outcome.error or '', outcome.where))}{again}"
-            )
-    if not told:
-        verb = "would record" if dry_run else "recorded"
-        options.say(f"{verb} {recorded.event.name} for {recorded.event.user}; nothing earned")
+    failed = [outcome for outcome in recorded.outcomes if outcome.outcome == ERROR]
+    verb = "would record" if dry_run else "recorded"
+    for line in told or [f"{verb} {recorded.event.name} for {recorded.event.user}" + "; nothing earned" * (not failed)]:
+        options.say(("would be: " if dry_run and told else "") + line)
+    for outcome in failed:
+        again = "" if dry_run else f"; queued for another try (task {outcome.task})"
+        options.complain(f"badge {outcome.badge} failed: {place(Failure(outcome.error or '', outcome.where))}{again}")
 
 
 def describe(outcome: Outcome) -> str | None:
