@@ -219,7 +219,7 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch
             watch.asking(badge.slug)
         for receiver in badge_awarded:
             try:
-                guard.call(receiver, badge, badge_award=_as_sent(award, badge))
+                guard.call(receiver, sender=badge, badge_award=_as_sent(award, badge))
             except BadgeFailedError as error:
                 name = getattr(receiver, "__qualname__", repr(receiver))
                 failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")

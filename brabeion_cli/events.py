@@ -83,7 +83,7 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
     if unknown := [key for key in fields if key not in LINE_KEYS]:
         near = near_matches(unknown[0], LINE_KEYS)
         raise EventError(f"unknown key {unknown[0]!r:.80}{near}; a line has {', '.join(LINE_KEYS)}")
-    if "event" not in fields:
+    if fields.get("event") is None:
         raise EventError("no event: the line needs an event and a user")
     return make(
         fields["event"],

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
 
 from brabeion_cli import sqlite
 from brabeion_cli.errors import FileProblemError, StoreFullError
-from brabeion_cli.models import MODELS
-from brabeion_cli.store import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, Store
+from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.store import APPLICATION_ID, Store
 
 MAX_PROBLEMS = 20
 
@@ -84,14 +85,12 @@ def problems(store: Store) -> Iterator[str]:
 
 
 def _schema_problems(store: Store) -> Iterator[str]:
-    fresh = sqlite.Database(":memory:", create=True)
-    fresh.init(":memory:")
-    with contextlib.closing(fresh):
-        for step in MIGRATIONS:
-            with fresh.bind_ctx(MODELS, bind_refs=False, bind_backrefs=False):
-                step(fresh)
-        query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
-        wanted, found = dict(fresh.execute_sql(query).fetchall()), dict(store.database.execute_sql(query).fetchall())
+    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        for statement in itertools.chain(*MIGRATIONS):
+            fresh.execute(statement)
+        wanted = dict(fresh.execute(query).fetchall())
+    found = dict(store.database.execute_sql(query).fetchall())
     for name in wanted.keys() - found.keys():
         yield f"{name} is missing from the schema"
     for name in wanted.keys() & found.keys():

@@ -51,8 +51,8 @@ def csv_lines(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterato
 
 def _csv_line(cells: Sequence[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # a cell with either of them is quoted
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _defused(cell: Any) -> Any:

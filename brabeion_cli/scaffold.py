@@ -50,7 +50,7 @@ def write(directory: str) -> tuple[list[str], list[str]]:
     """Write what is missing; the paths that were written, and those that were there. Raises `FileProblemError`."""
     written, kept = [], []
     for name, text in FILES.items():
-        path = os.path.join(directory, name)
+        path = os.path.normpath(os.path.join(directory, name))
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             with open(path, "x", encoding="utf-8") as file:

@@ -14,6 +14,7 @@ def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | Non
     file = getattr(sys.modules.get(badge.__module__), "__file__", None)
     if file is None:
         return None
+    linecache.checkcache(file)
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -13,17 +12,11 @@ from brabeion_cli import sqlite
 from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
+from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.models import MODELS
 
 APPLICATION_ID = 0x62726162  # "brab"
 MAGIC = b"SQLite format 3\0"
-
-#: One step for each version of the schema, from an empty database on. Steps after the first are SQL, because models
-#: move on.
-MIGRATIONS: Sequence[Callable[[sqlite.Database], None]] = [
-    lambda database: database.create_tables(MODELS),
-]
-SCHEMA_VERSION = len(MIGRATIONS)
 
 INSERT_EVENT = 'INSERT INTO events (name, "user", at, id, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
 INSERT_AWARD = (
@@ -190,8 +183,9 @@ def _migrate(store: Store) -> None:
             raise _too_new(store.path, before)
         if before == SCHEMA_VERSION:
             return  # another process was first
-        for step in MIGRATIONS[before:]:
-            step(database)
+        for statements in MIGRATIONS[before:]:
+            for statement in statements:
+                database.execute_sql(statement)
         database.pragma("application_id", APPLICATION_ID)
         database.pragma("user_version", SCHEMA_VERSION)
     store.created = before == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -45,8 +46,9 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
             for line in render.json_lines(map(_json_row, rows)):
                 click.echo(line)
         elif form == "csv":
+            drawn = sys.stdout.isatty()
             for line in render.csv_lines(CSV_COLUMNS, map(_csv_row, rows)):
-                click.echo(line)
+                print(render.visible(line) if drawn else line)  # click.echo() would drop escapes from the data
         else:
             _table([*rows])
 

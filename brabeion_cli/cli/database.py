@@ -9,7 +9,8 @@ import click
 from brabeion_cli import maintenance, render
 from brabeion_cli.cli import options
 from brabeion_cli.errors import TRY_AGAIN
-from brabeion_cli.store import SCHEMA_VERSION, open_store
+from brabeion_cli.migrations import SCHEMA_VERSION
+from brabeion_cli.store import open_store
 
 
 @click.group("db")

@@ -155,14 +155,18 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
         meter = stack.enter_context(render.progress("ingest", source.size))
         stack.callback(_summary, counts, as_json, teller)
         intake = stack.enter_context(contextlib.closing(Intake(config)))
-        for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
-            if isinstance(result, Slice):
-                counts.update(result.counts)
-                if kept is not None:
-                    kept.writelines(line.data + b"\n" for line, _ in result.rejected)
-                    kept.flush()
-                meter(source.position, f"{counts['lines']:,} lines")
-            teller.tell(result)
+        try:
+            for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
+                if isinstance(result, Slice):
+                    counts.update(result.counts)
+                    _keep(kept, result)
+                    meter(source.position, f"{counts['lines']:,} lines")
+                teller.tell(result)
+        except FileProblemError as error:
+            if not counts["recorded"]:
+                raise
+            options.complain(f"{error}. What came before is recorded")
+            return 1
     return 1 if counts["rejected"] or counts["errors"] else 0
 
 
@@ -173,6 +177,17 @@ def _rejects_file(path: str, source: str) -> BinaryIO:
         return open(path, "wb")
     except OSError as error:
         raise FileProblemError(f"cannot write the rejects to {path}: {error.strerror}") from error
+
+
+def _keep(kept: BinaryIO | None, result: Slice) -> None:
+    """Write the refused lines of a transaction to the rejects."""
+    if kept is None:
+        return
+    try:
+        kept.writelines(line.data + b"\n" for line, _ in result.rejected)
+        kept.flush()
+    except OSError as error:
+        raise FileProblemError(f"cannot write the rejects to {kept.name}: {error.strerror}") from error
 
 
 def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:

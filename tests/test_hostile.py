@@ -1,0 +1,214 @@
+"""Badge code that misbehaves hurts only itself: sync and deferred."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+
+HOSTILE = {
+    "raises": ("raise ValueError('no')", "ValueError: no"),
+    "exits": ("sys.exit(0)", "SystemExit: 0"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "ends-its-process": ("os._exit(0)", "its process ended with exit status 0"),
+    "kills-its-process": ("os.kill(os.getpid(), 9)", "its process was killed by SIGKILL (signal 9)"),
+    "segfaults": ("ctypes.string_at(0)", "its process was killed by SIGSEGV (signal 11)"),
+    "hangs": ("time.sleep(60)", "TimeoutError: no answer within 0.5 s"),
+    "hangs-behind-except": (
+        "while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass",
+        "TimeoutError: no answer within 0.5 s",
+    ),
+    "hangs-in-c": (
+        "libc = ctypes.PyDLL(None)\nuntil = time.time() + 60\nwhile libc.usleep(900_000) or time.time() < until:\n    pass",
+        "TimeoutError: no answer within 0.5 s",
+    ),
+    "ignores-signals": (
+        "for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT):\n    signal.signal(number, signal.SIG_IGN)\n"
+        "time.sleep(60)",
+        "TimeoutError: no answer within 0.5 s",
+    ),
+    "closes-descriptors": ("os.closerange(3, 64)", "it closed file descriptors that were not its own"),
+    "recurses": ("return self.award(**state)", "RecursionError"),
+    "answers-nonsense": ("return {'level': 1}", "it must return BadgeAwarded"),
+    "fires": (
+        "badges.possibly_award_badge('it_happened', user='x')",
+        "possibly_award_badge('it_happened') was called inside award()",
+    ),
+}
+
+
+@pytest.fixture
+def site(project: Project) -> Project:
+    project.write("brabeion.toml", "award_timeout = 0.5\ntask_timeout = 0.5\n")
+    return project
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_sync_badge_hurts_only_itself(site: Project, kind: str) -> None:
+    body, message = HOSTILE[kind]
+    site.simple_badge("return BadgeAwarded()", slug="before", name="a.py")
+    site.simple_badge(body, slug="hostile", name="m.py")
+    site.simple_badge("return BadgeAwarded()", slug="later", name="z.py")
+
+    result = site.fire()
+
+    assert result.status == 1, result
+    before, hostile, later = result.json["results"]
+    assert (before["outcome"], hostile["outcome"], later["outcome"]) == ("awarded", "error", "awarded")
+    assert message in hostile["error"]
+    assert site.sql("SELECT number, badge FROM tasks") == [(hostile["task"], "hostile")]
+    assert site.sql("SELECT count(*) FROM events") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_deferred_badge_hurts_only_itself(site: Project, kind: str) -> None:
+    body, message = HOSTILE[kind]
+    site.simple_badge("return BadgeAwarded()", slug="before", name="a.py", async_=True)
+    site.simple_badge(body, slug="hostile", name="m.py", async_=True)
+    site.simple_badge("return BadgeAwarded()", slug="later", name="z.py", async_=True)
+    site.fire()
+    started = time.monotonic()
+
+    result = site.run("process-queue", "--json")
+
+    assert time.monotonic() - started < 0.5 + 3 + 2
+    assert (result.status, result.json["done"], result.json["awarded"], result.json["retried"]) == (1, 2, 2, 1), result
+    assert message in result.err
+    assert message in site.sql("SELECT error FROM tasks")[0][0]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_what_badge_code_prints_goes_to_stderr(site: Project, deferred: bool) -> None:
+    site.simple_badge("print('x' * 1_000_000)\nos.write(1, b'raw')\nos.system('echo shell')", async_=deferred)
+
+    fired = site.fire()
+    result = site.run("process-queue", "--json") if deferred else fired
+
+    assert (fired.status, result.status) == (0, 0)
+    assert isinstance(result.json, dict)
+    assert result.err.count("x") >= 1_000_000
+    assert "raw" in result.err
+    assert "shell" in result.err
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, deferred: bool) -> None:
+    site.simple_badge("os.fork()\nreturn BadgeAwarded(key=state['k'])", async_=deferred)
+    for key in range(3):
+        assert site.fire(state={"k": key}).status == 0
+    assert not deferred or site.ok("process-queue", "--json").json["done"] == 3
+
+    assert site.sql('SELECT "key" FROM awards ORDER BY 1') == [("0",), ("1",), ("2",)]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_children_left_behind_are_ended(site: Project, deferred: bool) -> None:
+    site.simple_badge(
+        "child = os.fork()\nif not child:\n    time.sleep(60)\nopen('child', 'w').write(str(child))", async_=deferred
+    )
+    site.fire()
+    if deferred:
+        site.ok("process-queue")
+
+    child = int((site.directory / "child").read_text())
+    assert _has_ended(child)
+
+
+def _has_ended(pid: int) -> bool:
+    for _ in range(50):
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":  # ended, and its new parent has not looked yet
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_ingest_outlives_a_badge_that_ends_the_process(site: Project) -> None:
+    site.simple_badge("if state['n'] in (3, 700): os._exit(1)\nreturn BadgeAwarded()")
+    lines = "".join(f'{{"event": "it_happened", "user": "u{n}", "state": {{"n": {n}}}}}\n' for n in range(1000))
+
+    result = site.run("ingest", "--json", stdin=lines)
+
+    counts = result.json
+    assert (counts["lines"], counts["recorded"], counts["awarded"], counts["errors"]) == (1000, 1000, 998, 2)
+    for number in (4, 701):
+        assert f"line {number}: badge one failed: its process ended with exit status 1" in result.err
+    assert site.sql('SELECT count(*), count(DISTINCT "user") FROM events') == [(1000, 1000)]
+
+
+def test_a_badge_that_ends_the_process_again_and_again_is_not_asked_any_more(site: Project) -> None:
+    site.simple_badge("os._exit(1)")
+    lines = '{"event": "it_happened", "user": "u"}\n' * 50
+
+    result = site.run("ingest", "--json", stdin=lines)
+
+    assert (result.json["recorded"], result.json["errors"]) == (50, 50)
+    assert "not asked: it ended its process 3 times in this run" in result.err
+    assert "badge one failed 50 times in all" in result.err
+
+
+RECEIVER = """
+    import os, sys, time
+    from brabeion_cli.signals import badge_awarded
+
+    @badge_awarded.connect
+    def receive(sender, badge_award, **kwargs):
+        print("heard of", sender.slug, badge_award.user, badge_award.level_name)
+        {body}
+"""
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise RuntimeError('no mail')", "receiver receive of badge_awarded failed: RuntimeError: no mail"),
+        ("os._exit(0)", "never came back: its process ended with exit status 0"),
+        ("time.sleep(60)", "receiver receive of badge_awarded failed: TimeoutError"),
+    ],
+)
+def test_a_receiver_that_fails_is_reported_and_hurts_nothing(
+    site: Project, body: str, message: str, deferred: bool
+) -> None:
+    site.simple_badge("return BadgeAwarded()", async_=deferred)
+    site.badge(RECEIVER.format(body=body), "receiver.py")
+
+    result = site.fire()
+    if deferred:
+        result = site.run("process-queue", "--json")
+
+    assert result.status == 0
+    assert "heard of one alice One" in result.err
+    assert message in result.err
+    assert site.sql("SELECT count(*) FROM awards") == [(1,)]
+
+
+def test_receivers_hear_of_each_award_once(site: Project) -> None:
+    site.simple_badge("return BadgeAwarded()")
+    site.badge(RECEIVER.format(body="pass"), "receiver.py")
+
+    lines = "".join(f'{{"event": "it_happened", "user": "u{n % 3}"}}\n' for n in range(9))
+    result = site.ok("ingest", stdin=lines)
+
+    assert sorted(line for line in result.err.splitlines() if "heard" in line) == [
+        f"heard of one u{n} One" for n in range(3)
+    ]
+
+
+def test_runners_leave_nothing_open_behind(site: Project) -> None:
+    site.simple_badge("return BadgeAwarded(key=len(os.listdir('/dev/fd')))", async_=True)
+    if not os.path.isdir("/dev/fd"):
+        pytest.skip("no /dev/fd here")
+    site.ok("ingest", stdin='{"event": "it_happened", "user": "u"}\n' * 60)
+    site.ok("process-queue")
+
+    counts = {int(key) for (key,) in site.sql('SELECT DISTINCT "key" FROM awards')}
+    assert max(counts) - min(counts) <= 1

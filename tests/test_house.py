@@ -1,0 +1,129 @@
+"""The house: which module may import which, and what start-up loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import POINTS, Project
+
+PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
+
+#: Which modules of ours a module may import; `cli` stands for each module of the folder. docs/architecture.md explains.
+ARROWS = {
+    "errors": "",
+    "source": "",
+    "strictjson": "",
+    "signals": "",
+    "migrations": "",
+    "models": "",
+    "watch": "",
+    "children": "",
+    "render": "",
+    "trust": "errors",
+    "base": "",
+    "scaffold": "errors",
+    "lines": "errors",
+    "sqlite": "errors",
+    "frozen": "strictjson",
+    "isolation": "source",
+    "config": "errors trust",
+    "events": "errors strictjson",
+    "registry": "base errors source",
+    "alias": "",
+    "loader": "alias config errors registry source trust",
+    "grants": "base errors events",
+    "store": "errors events grants migrations models sqlite",
+    "deferred": "errors events isolation store",
+    "engine": "base deferred errors events frozen grants isolation registry signals source store strictjson",
+    "recorder": "children config engine errors events isolation lines loader registry store watch",
+    "intake": "children config errors events isolation lines recorder watch",
+    "runner": "children config deferred engine errors frozen grants isolation loader recorder registry signals",
+    "worker": "children config deferred engine errors grants isolation recorder runner store",
+    "reports": "base errors events models registry",
+    "manual": "base engine errors events grants models registry store",
+    "maintenance": "errors migrations sqlite store",
+    "check": "base config errors loader migrations registry source store",
+    "application": "config engine errors events isolation loader registry store",
+    "__init__": "application registry",
+    "__main__": "cli",
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "brabeion_cli":
+            names = [f"brabeion_cli.{alias.name}" for alias in node.names if alias.name != "__version__"]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = [node.module]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("brabeion_cli.")}
+    return found
+
+
+def test_every_module_has_its_place() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(ARROWS)
+
+
+@pytest.mark.parametrize("module", ARROWS)
+def test_arrows_are_the_ones_of_the_table(module: str) -> None:
+    assert imports(PACKAGE / f"{module}.py") == set(ARROWS[module].split())
+
+
+def test_there_are_no_cycles() -> None:
+    placed: set[str] = {"cli"}
+    rest = {module: set(arrows.split()) for module, arrows in ARROWS.items()}
+    while rest:
+        free = {module for module, arrows in rest.items() if arrows <= placed}
+        assert free, f"a cycle among {sorted(rest)}"
+        placed |= free
+        rest = {module: arrows for module, arrows in rest.items() if module not in free}
+
+
+def test_nothing_below_the_command_line_knows_it() -> None:
+    for path in PACKAGE.glob("*.py"):
+        text = path.read_text()
+        assert "import click" not in text
+        assert "import rich" not in text
+        assert "from rich" not in text or path.stem == "render"
+
+
+def loaded(code: str, project: Project) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code + "\nimport sys; print(*sys.modules)"],
+        cwd=project.directory, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_is_light(project: Project) -> None:
+    names = loaded("import brabeion_cli", project)
+
+    assert names.isdisjoint({"click", "peewee", "rich", "sqlite3", "json", "brabeion_cli.engine"})
+
+
+def test_fire_loads_only_what_it_needs(project: Project) -> None:
+    project.badge(POINTS)
+    code = """
+import sys
+from brabeion_cli.cli import main
+sys.argv = ["brabeion", "fire", "points_awarded", "--user", "a", "--state", '{"points": 1}']
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+"""
+    names = loaded(code, project)
+
+    heavy = {"rich", "tomllib", "asyncio", "importlib.metadata", "ctypes", "difflib"}
+    others = {"worker", "runner", "reports", "manual", "maintenance", "check", "scaffold", "application"}
+    assert names.isdisjoint(heavy | {f"brabeion_cli.{module}" for module in others})

@@ -1,0 +1,199 @@
+"""`brabeion ingest`, from the outside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.conftest import POINTS, Project
+
+
+@pytest.fixture
+def points(project: Project) -> Project:
+    project.badge(POINTS)
+    return project
+
+
+def line(number: int, **fields: Any) -> str:
+    event = {"event": "points_awarded", "user": f"u{number}", "id": number, "state": {"points": number}}
+    return json.dumps(event | fields) + "\n"
+
+
+COUNTS = {"lines": 0, "recorded": 0, "duplicates": 0, "rejected": 0, "awarded": 0, "queued": 0, "errors": 0}
+
+
+def test_the_documented_counts(points: Project) -> None:
+    points.simple_badge("return BadgeAwarded()", slug="later", events=["later"], async_=True)
+    stream = line(6000) + "\n" + line(1) + line(1) + "nonsense\n" + line(2, event="later") + line(3, state={})
+
+    result = points.run("ingest", "--json", stdin=stream)
+
+    assert result.status == 1
+    assert result.json == COUNTS | {
+        "lines": 6, "recorded": 4, "duplicates": 1, "rejected": 1, "awarded": 1, "queued": 1, "errors": 1,
+    }  # fmt: skip
+    assert list(result.json) == list(COUNTS)
+    assert "line 5: not JSON" in result.err
+    assert "line 7: badge points failed: KeyError: 'points' (badge.py:10); queued for another try" in result.err
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("piped", [False, True])
+def test_files_and_pipes_plain_and_zipped(points: Project, zipped: bool, piped: bool) -> None:
+    data = "".join(map(line, range(3000))).encode().removesuffix(b"\n")
+    data = gzip.compress(data) if zipped else data
+    (points.directory / "events").write_bytes(data)
+
+    result = points.ok("ingest", "--json", *(() if piped else ("events",)), stdin=data if piped else b"")
+
+    assert result.json == COUNTS | {"lines": 3000, "recorded": 3000}
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_byte_order_marks_of_other_systems(points: Project, start: bytes) -> None:
+    data = start + line(1).encode().replace(b"\n", b"\r\n") + b"\r\n  \n" + line(2).encode()
+
+    assert points.ok("ingest", "--json", stdin=data).json["recorded"] == 2
+
+
+def test_rejects_are_kept_as_they_came(points: Project) -> None:
+    bad = [b"nonsense", b'{"event": "e"}', b"\xff\xfe", b'{"event": "e", "user": NaN}', b"[" * 100_000]
+    data = line(1).encode() + b"\n".join(bad) + b"\n" + line(2).encode()
+
+    result = points.run("ingest", "--rejects", "rejects", "--json", stdin=data)
+
+    assert (result.status, result.json["rejected"], result.json["recorded"]) == (1, 5, 2)
+    assert (points.directory / "rejects").read_bytes() == b"\n".join(bad) + b"\n"
+    for number, reason in enumerate(["not JSON", "no user", "not UTF-8", "NaN is not JSON", "nested deeper"], 2):
+        assert f"line {number}: {reason}" in result.err
+
+
+def test_rejects_do_not_overwrite_the_input(points: Project) -> None:
+    path = points.write("events.ndjson", line(1))
+
+    assert points.run("ingest", path, "--rejects", "events.ndjson").status == 2
+    assert path.read_text() == line(1)
+
+
+@pytest.mark.parametrize("bad", ["nonsense\n", line(5, state={})])
+def test_stop_on_error_stops_there(points: Project, bad: str) -> None:
+    result = points.run("ingest", "--stop-on-error", "--json", stdin=line(1) + bad + line(2))
+
+    assert (result.status, result.json["lines"]) == (1, 2)
+    assert ("u2",) not in points.sql('SELECT "user" FROM events')
+
+
+def test_the_same_id_with_other_content_is_rejected(points: Project) -> None:
+    result = points.run("ingest", "--json", stdin=line(1) + line(1, user="other") + line(2))
+
+    assert (result.json["recorded"], result.json["rejected"]) == (2, 1)
+    assert "line 2: id '1' is taken by an event with another user" in result.err
+
+
+def test_events_nobody_listens_to_are_counted_on_stderr(points: Project) -> None:
+    result = points.ok("ingest", stdin=line(1, event="unheard") * 1 + line(2, event="unheard"))
+
+    assert "no badge listens to 'unheard' (2 recorded)" in result.err
+    assert result.out == "2 lines: 2 recorded, 0 duplicates, 0 rejected; 0 awarded, 0 queued, 0 errors\n"
+
+
+@pytest.mark.parametrize(("path", "message"), [("nowhere", "cannot read nowhere"), (".", "Is a directory")])
+def test_an_input_that_cannot_be_read(points: Project, path: str, message: str) -> None:
+    result = points.run("ingest", path)
+
+    assert result.status == 2
+    assert message in result.err
+
+
+def test_a_damaged_archive_keeps_what_came_before(points: Project) -> None:
+    whole = gzip.compress("".join(map(line, range(5000))).encode())
+    (points.directory / "events.gz").write_bytes(whole[: len(whole) // 2])
+
+    result = points.run("ingest", "events.gz", "--json")
+
+    assert result.status == 1
+    assert "cannot be read after line" in result.err
+    assert 0 < result.json["recorded"] < 5000
+    assert points.sql("SELECT count(*) FROM events") == [(result.json["recorded"],)]
+
+
+def test_lines_that_trickle_in_are_committed_as_they_come(points: Project) -> None:
+    process = points.start("ingest")
+    assert process.stdin is not None
+    for number in range(1, 4):
+        process.stdin.write(line(number).encode())
+        process.stdin.flush()
+        deadline = time.monotonic() + 20
+        while not points.db.exists() or not _is_recorded(points, number):
+            assert time.monotonic() < deadline, "the line was not recorded while the next one was awaited"
+            time.sleep(0.02)
+    process.communicate()
+    assert process.returncode == 0
+
+
+def _is_recorded(project: Project, number: int) -> bool:
+    tables = project.sql("SELECT count(*) FROM sqlite_master WHERE name = 'events'")[0][0]
+    return bool(tables) and (str(number),) in project.sql("SELECT id FROM events")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_interrupted_it_says_what_is_recorded(points: Project, number: int, status: int) -> None:
+    process = points.start("ingest", "--json")
+    assert process.stdin is not None
+    process.stdin.write(line(1).encode())
+    process.stdin.flush()
+    while not points.db.exists() or not _is_recorded(points, 1):
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == status
+    assert json.loads(out)["recorded"] == 1
+    assert b"Traceback" not in err
+
+
+def test_killed_and_started_again_it_ends_as_if_never_killed(points: Project) -> None:
+    points.simple_badge("return BadgeAwarded(key=state['points'] % 7)", slug="seven", events=["points_awarded"])
+    stream = points.write(
+        "events.ndjson", "".join(line(n, at="2026-01-01", state={"points": n * 7}) for n in range(3000))
+    )
+    whole = Project(points.write("whole/x", "").parent)
+    for path in (points.directory / "badges").glob("*.py"):
+        whole.badge(path.read_text(), path.name)
+    whole.ok("ingest", stream)
+
+    for delay in (0.25, 0.35, 0.45, 0.55, 0.65):
+        process = points.start("ingest", stream)
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+    points.ok("ingest", stream)
+
+    for query in ("SELECT * FROM events", "SELECT * FROM awards", "SELECT * FROM tasks"):
+        assert points.sql(query) == whole.sql(query)
+
+
+def test_a_line_longer_than_can_be_held_is_refused_and_the_stream_goes_on(points: Project) -> None:
+    data = line(1).encode() + b"x" * (65 * 1024 * 1024) + b"\n" + line(2).encode()
+
+    result = points.run("ingest", "--json", stdin=data)
+
+    assert (result.json["recorded"], result.json["rejected"]) == (2, 1)
+    assert "line 2: the line is longer than 64 MiB" in result.err
+
+
+def test_a_single_writer_gets_its_turn_beside_a_long_stream(points: Project) -> None:
+    stream = points.write("events.ndjson", "".join(map(line, range(8000))))
+    process = points.start("ingest", stream)
+    while not points.db.exists():
+        time.sleep(0.01)
+    statuses = [points.fire("points_awarded", {"points": 1}).status for _ in range(5)]
+    process.communicate()
+
+    assert statuses == [0] * 5
+    assert points.sql("SELECT count(*) FROM events") == [(8005,)]

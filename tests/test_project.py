@@ -1,0 +1,243 @@
+"""`init`, `check`, `db`, and what every command does without a database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import POINTS, Project
+
+
+@pytest.fixture
+def points(project: Project) -> Project:
+    project.badge(POINTS)
+    project.fire("points_awarded", {"points": 8000})
+    return project
+
+
+def test_init_writes_a_project_that_runs(project: Project) -> None:
+    result = project.ok("init", "site")
+
+    site = project.directory / "site"
+    assert result.out.splitlines()[:2] == ["wrote site/brabeion.toml", "wrote site/badges/points.py"]
+    fired = project.ok("fire", "points_awarded", "--user", "alice", "--state", '{"points": 8000}', cwd=site)
+    assert fired.out == "alice earned points: Silver\n"
+    assert (site / "brabeion.db").exists()
+    assert project.ok("check", cwd=site / "badges").status == 0
+    assert "cd site && brabeion fire points_awarded" in result.out
+
+
+def test_init_never_overwrites(project: Project) -> None:
+    project.write("badges/points.py", "# mine\n")
+
+    first = project.ok("init", "--json").json
+    assert first == {"written": ["brabeion.toml"], "kept": ["badges/points.py"]}
+    assert project.ok("init", "--json").json["written"] == []
+    assert (project.directory / "badges/points.py").read_text() == "# mine\n"
+
+
+def test_init_says_where_it_cannot_write(project: Project) -> None:
+    project.write("site", "a file")
+
+    result = project.run("init", "site")
+
+    assert result.status == 2
+    assert "cannot write site/brabeion.toml" in result.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "process-queue",
+        "queue list",
+        "queue retry --all",
+        "queue drop --all",
+        "list",
+        "badges",
+        "check",
+        "award --user a --badge points --level 1 --reason x",
+        "revoke --user a --badge points --reason x",
+        "db migrate",
+        "db backup copy.db",
+        "db verify",
+    ],
+)
+def test_every_other_command_refuses_a_database_that_is_not_there(project: Project, command: str) -> None:
+    project.badge(POINTS)
+
+    result = project.run(*command.split())
+
+    assert result.status == 78
+    assert f"no database at {project.db}" in result.err
+    assert not project.db.exists()
+    assert not (project.directory / "copy.db").exists()
+
+
+def test_check_is_content(points: Project) -> None:
+    result = points.ok("check", "--json").json
+
+    assert (result["ok"], result["badges"], result["schema"], result["problems"]) == (True, 1, 1, [])
+    assert "all is well: 1 badges" in points.ok("check").out
+
+
+def test_check_says_all_that_is_wrong(points: Project) -> None:
+    points.badge("1 / 0", "odd.py")
+    points.db.write_text("text")
+
+    result = points.run("check", "--json")
+
+    assert result.status == 78
+    badge, database = result.json["problems"]
+    assert "odd.py:1: ZeroDivisionError" in badge
+    assert "is not a SQLite database" in database
+    assert sum(line.startswith("Error: ") for line in points.run("check").err.splitlines()) == 2
+
+
+def test_check_warns_of_a_badge_that_is_never_registered(points: Project) -> None:
+    points.badge(POINTS.replace("badges.register(PointsBadge)", "").replace('"points"', '"other"'), "other.py")
+
+    (warning,) = points.ok("check", "--json").json["warnings"]
+
+    assert warning.endswith("other.py:4: PointsBadge is never registered; write badges.register(PointsBadge)")
+
+
+def test_migrate_says_what_it_did(points: Project) -> None:
+    assert points.ok("db", "migrate", "--json").json == {"from": 1, "to": 1}
+    assert "has schema version 1 already" in points.ok("db", "migrate").out
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("PRAGMA user_version = 99", "schema version 99"),
+        ("PRAGMA application_id = 99", "another application's database"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fire points_awarded --user a", "list", "db migrate", "db verify"])
+def test_newer_and_foreign_databases_are_refused(points: Project, statement: str, message: str, command: str) -> None:
+    points.sql(statement)
+    points.sql("PRAGMA wal_checkpoint(truncate)")
+    before = points.db.read_bytes()
+
+    result = points.run(*command.split())
+
+    assert result.status == 78
+    assert message in result.err
+    assert points.db.read_bytes() == before
+
+
+def test_a_backup_is_whole_while_others_write(points: Project) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            points.fire("points_awarded", {"points": 1})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(3):
+            before = points.sql("SELECT count(*) FROM events")[0][0]
+            result = points.ok("db", "backup", f"copy{number}.db", "--json").json
+            copy = Path(result["file"])
+            assert copy.stat().st_size == result["bytes"]
+            assert "is sound" in points.ok("db", "verify", "--db", copy).out
+            assert len(points.ok("list", "--json", "--db", copy).json) == 1
+            connection = sqlite3.connect(copy)
+            assert connection.execute("SELECT count(*) FROM events").fetchone()[0] >= before
+            connection.close()
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_backup_overwrites_only_when_told(points: Project) -> None:
+    points.write("copy.db", "precious")
+
+    refused = points.run("db", "backup", "copy.db")
+    assert refused.status == 2
+    assert "--overwrite" in refused.err
+    assert (points.directory / "copy.db").read_text() == "precious"
+    points.ok("db", "backup", "copy.db", "--overwrite")
+    assert points.run("db", "backup", "brabeion.db", "--overwrite").status == 2
+    assert points.run("db", "backup", "nowhere/copy.db").status == 2
+    assert sorted(path.name for path in points.directory.glob("*.partial")) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("DELETE FROM events", "awards without their event"),
+        ("UPDATE awards SET level = 0", "awards whose level is below 1"),
+        ("UPDATE events SET state = '[1]'", "events whose state is not a JSON object"),
+        ("UPDATE events SET at = 'noon'", "events whose time is not UTC text"),
+        ("DROP INDEX task_due_at", "task_due_at is missing from the schema"),
+    ],
+)
+def test_verify_finds_rows_that_break_the_rules(points: Project, damage: str, message: str) -> None:
+    assert points.ok("db", "verify", "--json").json == {"ok": True, "problems": []}
+    points.sql(damage)
+
+    result = points.run("db", "verify")
+
+    assert result.status == 75
+    assert message in result.err
+
+
+def test_verify_finds_damaged_pages(points: Project) -> None:
+    points.sql("PRAGMA wal_checkpoint(truncate)")
+    data = bytearray(points.db.read_bytes())
+    for page in range(1, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 64] = b"\xa5" * 64
+    points.db.write_bytes(data)
+
+    result = points.run("db", "verify")
+
+    assert result.status == 75
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_database_is_out_of_reach(points: Project) -> None:
+    points.db.chmod(0o444)
+    points.directory.chmod(0o555)
+
+    result = points.run("fire", "points_awarded", "--user", "a")
+
+    points.directory.chmod(0o755)
+    assert result.status == 75
+    assert "out of reach" in result.err
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+sys.argv = ["brabeion", *sys.argv[1:]]
+from brabeion_cli.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", [["fire", "points_awarded", "--user", "z", "--state", "-"], ["ingest"]])
+def test_a_full_disk_is_status_75_and_loses_nothing(points: Project, command: list[str]) -> None:
+    state = {"points": 1, "x": "y" * 200_000}
+    text = json.dumps(state if command[0] == "fire" else {"event": "points_awarded", "user": "z", "state": state})
+
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command],
+        cwd=points.directory, input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 75, done
+    assert "database or disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert points.sql("SELECT count(*) FROM events") == [(1,)]
+    points.ok(*command, stdin=text)
+    assert points.sql("SELECT count(*) FROM events") == [(2,)]

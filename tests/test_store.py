@@ -1,0 +1,260 @@
+"""The store: what it opens and what it refuses, its settings, its migrations, its transactions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+
+from brabeion_cli import sqlite, store
+from brabeion_cli.errors import (
+    ForeignDatabaseError,
+    NoDatabaseError,
+    SchemaVersionError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+)
+from brabeion_cli.grants import Grant
+from brabeion_cli.migrations import SCHEMA_VERSION
+from brabeion_cli.models import MODELS
+from brabeion_cli.store import APPLICATION_ID, open_store
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "x.db"
+
+
+def made(path: Path) -> Path:
+    open_store(str(path), create=True).close()
+    return path
+
+
+def pragma(path: Path, name: str) -> Any:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def test_a_new_database_is_marked_and_set_up(path: Path) -> None:
+    with open_store(str(path), create=True) as opened:
+        assert opened.created
+        assert opened.database.pragma("synchronous") == 2
+        assert opened.database.pragma("foreign_keys") == 1
+
+    assert pragma(path, "application_id") == APPLICATION_ID
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    assert pragma(path, "journal_mode") == "wal"
+    with open_store(str(path)) as again:
+        assert not again.created
+        assert again.migrated_from is None
+
+
+def test_opening_does_not_create(path: Path) -> None:
+    with pytest.raises(NoDatabaseError, match="no database at .*--db names another"):
+        open_store(str(path))
+    assert not path.exists()
+
+
+def test_a_missing_folder_is_named(path: Path) -> None:
+    with pytest.raises(NoDatabaseError, match="the folder .* is not there"):
+        open_store(str(path / "y.db"), create=True)
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_an_empty_database_is_set_up_by_who_may_create(path: Path, content: bytes | None) -> None:
+    if content is None:
+        connection = sqlite3.connect(path)
+        connection.execute("VACUUM")
+        connection.close()
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(NoDatabaseError, match="is an empty database"):
+        open_store(str(path))
+    with open_store(str(path), create=True) as opened:
+        assert opened.created
+
+
+@pytest.mark.parametrize("content", [b"just text\n", b"SQLite format 3\0", b"\0" * 4096])
+@pytest.mark.parametrize("create", [False, True])
+def test_a_file_that_is_no_database_is_refused_untouched(path: Path, content: bytes, create: bool) -> None:
+    path.write_bytes(content)
+
+    with pytest.raises(ForeignDatabaseError, match="is not a SQLite database; nothing was written"):
+        open_store(str(path), create=create)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE t (x)", "PRAGMA application_id = 7", "PRAGMA user_version = 3"])
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_another_applications_database_is_refused_untouched(path: Path, statement: str, mode: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA journal_mode = {mode}")
+    connection.execute(statement)
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(ForeignDatabaseError, match="is another application's database; nothing was written"):
+        open_store(str(path), create=True)
+    assert path.read_bytes() == before
+
+
+def test_another_applications_open_database_is_refused(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.execute("CREATE TABLE t (x)")  # in the write-ahead log only
+
+    with pytest.raises(ForeignDatabaseError):
+        open_store(str(path), create=True)
+    connection.close()
+
+
+def test_a_newer_schema_is_refused_untouched(path: Path) -> None:
+    connection = sqlite3.connect(made(path))
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(SchemaVersionError, match=f"has schema version {SCHEMA_VERSION + 1}.*knows version"):
+        open_store(str(path))
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(path)
+    steps = [*store.MIGRATIONS, ["ALTER TABLE events ADD COLUMN colour TEXT"]]
+    monkeypatch.setattr(store, "MIGRATIONS", steps)
+    monkeypatch.setattr(store, "SCHEMA_VERSION", len(steps))
+
+    with open_store(str(path)) as opened:
+        assert (opened.migrated_from, opened.created) == (SCHEMA_VERSION, False)
+
+    assert pragma(path, "user_version") == len(steps)
+
+
+def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:
+    database = peewee.SqliteDatabase(":memory:")
+    with database.bind_ctx(MODELS, bind_refs=False, bind_backrefs=False):
+        database.create_tables(MODELS)
+    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    wanted = dict(database.execute_sql(query).fetchall())
+    database.close()
+
+    with open_store(str(path), create=True) as opened:
+        found = dict(opened.database.execute_sql(query).fetchall())
+
+    assert {name: _words(sql) for name, sql in found.items()} == {name: _words(sql) for name, sql in wanted.items()}
+
+
+def _words(sql: str) -> list[str]:
+    return sql.replace("(", " ( ").replace(")", " ) ").replace(",", " , ").split()
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = ["ALTER TABLE events ADD COLUMN colour TEXT", "no such statement"]
+    made(path)
+    monkeypatch.setattr(store, "MIGRATIONS", [*store.MIGRATIONS, broken])
+    monkeypatch.setattr(store, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+
+    with pytest.raises(StoreError):
+        open_store(str(path))
+
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    connection = sqlite3.connect(path)
+    assert "colour" not in [row[1] for row in connection.execute("PRAGMA table_info(events)")]
+    connection.close()
+
+
+def test_a_directory_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(NoDatabaseError, match="is not a file: Is a directory"):
+        open_store(str(tmp_path), create=True)
+
+
+@pytest.mark.skipif(ROOT, reason="root reads everything")
+def test_an_unreadable_file_is_out_of_reach(path: Path) -> None:
+    made(path).chmod(0)
+
+    with pytest.raises(StoreError, match="out of reach: Permission denied"):
+        open_store(str(path))
+
+
+def test_awards_are_unique_and_null_errors_are_not_swallowed(path: Path) -> None:
+    with open_store(str(path), create=True) as opened, opened.transaction():
+        grant = Grant("alice", "points", 1)
+        added = [opened.add_award(grant, "now", None, "bob", "quiz") for _ in range(2)]
+
+        assert added == [True, False]
+        with pytest.raises(peewee.IntegrityError):
+            opened.add_award(Grant("carol", "points", 1), "now", None)  # neither event nor giver
+        with pytest.raises(peewee.IntegrityError):
+            opened.add_award(Grant("carol", "points", 1), None, None, "bob", "quiz")  # type: ignore[arg-type]
+
+
+def test_a_transaction_is_all_or_nothing(path: Path) -> None:
+    with open_store(str(path), create=True) as opened:
+        with pytest.raises(ZeroDivisionError), opened.transaction():
+            opened.add_award(Grant("alice", "points", 1), "now", None, "bob", "quiz")
+            raise ZeroDivisionError
+
+        assert opened.database.execute_sql("SELECT count(*) FROM awards").fetchone() == (0,)
+
+
+def test_a_writer_waits_and_then_says_that_it_is_busy(path: Path) -> None:
+    other = sqlite3.connect(made(path), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreBusyError, match="is busy.*Try again"), open_store(str(path), patience=0.05) as opened:  # noqa: SIM117
+        with opened.transaction():
+            pass
+    other.close()
+
+
+def test_transactions_take_the_write_lock_at_once(path: Path) -> None:
+    with open_store(str(path), create=True) as opened, opened.transaction():
+        other = sqlite3.connect(path, timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+FILL = """
+import resource, sys
+from brabeion_cli.errors import StoreFullError
+from brabeion_cli.grants import Grant
+from brabeion_cli.store import open_store
+
+with open_store(sys.argv[1]) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    for number in range(100_000):
+        with store.transaction():
+            store.add_award(Grant("u" * 200 + str(number), "b", 1), "now", None, "by", "why")
+"""
+
+
+def test_a_full_disk_says_so(path: Path) -> None:
+    made(path)
+    done = subprocess.run([sys.executable, "-c", FILL, str(path)], capture_output=True, text=True, check=False)
+
+    assert "StoreFullError" in done.stderr
+    assert "database or disk is full" in done.stderr.splitlines()[-1]
+    with open_store(str(path)) as opened, opened.transaction():
+        assert opened.add_award(Grant("after", "b", 1), "now", None, "by", "why")
+
+
+def test_sqlite_saying_full_is_a_full_store() -> None:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL  # type: ignore[misc]
+
+    assert isinstance(sqlite.store_error(peewee.OperationalError(error), "x.db"), StoreFullError)
