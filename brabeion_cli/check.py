@@ -10,9 +10,9 @@ from brabeion_cli import config, loader
 from brabeion_cli.base import Badge
 from brabeion_cli.config import Config
 from brabeion_cli.errors import BrabeionError
+from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.registry import Registry
 from brabeion_cli.source import of_class
-from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.store import open_store
 
 

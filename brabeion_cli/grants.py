@@ -58,7 +58,7 @@ def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
     for further in answer.also:
         if not isinstance(further, BadgeAwarded):
             raise WrongAnswerError(
-                f"award() of badge {badge.slug!r} answered with {further!r:.120} in also; it must hold BadgeAwarded only"
+                f"award() of badge {badge.slug!r} answered with {further!r:.120} in also; only BadgeAwarded go there"
             )
         yield from _flat(badge, further)
 

@@ -85,7 +85,7 @@ def test_errors_are_ours_and_nothing_is_recorded(project: Project, monkeypatch: 
         badges.possibly_award_badge("it_happened")
     with pytest.raises(EventError, match=r"state\.when is a datetime"):
         badges.possibly_award_badge("it_happened", user="a", when=datetime.now(timezone.utc))
-    with pytest.raises(EventError, match="at is .*write ISO 8601"):
+    with pytest.raises(EventError, match=r"at is .*write ISO 8601"):
         badges.possibly_award_badge("it_happened", user="a", force_timestamp="5 o'clock")
     assert not project.db.exists()
     monkeypatch.setenv("BRABEION_DB", "nowhere/x.db")

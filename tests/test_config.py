@@ -12,8 +12,8 @@ from brabeion_cli.errors import ConfigError, UntrustedPathError
 from tests.conftest import POINTS, Project
 
 
-def resolved(tmp_path: Path, options: Options = Options(), **environ: str) -> Config:
-    return resolve(options, environ, str(tmp_path))
+def resolved(tmp_path: Path, options: Options | None = None, **environ: str) -> Config:
+    return resolve(options or Options(), environ, str(tmp_path))
 
 
 def paths(config: Config) -> list[str]:

@@ -197,16 +197,16 @@ def test_a_badge_that_takes_too_long_is_stopped(site: Site) -> None:
 
 
 def test_an_exception_whose_text_raises_is_described(site: Site) -> None:
-    class Nasty(Exception):
+    class NastyError(Exception):
         def __str__(self) -> str:
             raise ValueError
 
     def raise_it(state: dict[str, Any]) -> None:
-        raise Nasty
+        raise NastyError
 
     site.badge(raise_it)
 
-    assert site.fire().outcomes[0].error == "Nasty: (its text raises ValueError)"
+    assert site.fire().outcomes[0].error == "NastyError: (its text raises ValueError)"
 
 
 def test_each_badge_gets_a_copy_of_its_own(site: Site) -> None:
@@ -267,7 +267,7 @@ def test_the_same_id_with_the_same_content_is_a_duplicate(site: Site) -> None:
     ],
 )
 def test_the_same_id_with_other_content_is_an_error(site: Site, change: dict[str, Any], what: str) -> None:
-    site.fire(**{"id": "a", "at": "2020-01-01", "x": 1})
+    site.fire(id="a", at="2020-01-01", x=1)
 
     with pytest.raises(EventError, match=f"id 'a' is taken by an event with {what}"):
         site.fire(**{"id": "a", "at": "2020-01-01", "x": 1, **change})

@@ -68,9 +68,9 @@ def test_what_freeze_put_in_reaches_award_as_it_was(project: Project) -> None:
         from brabeion.base import Badge, BadgeAwarded
 
         KEPT = {
-            "now": datetime(2026, 11, 22, 18, 19, tzinfo=timezone.utc), "naive": datetime(2026, 1, 1), "day": date(2026, 1, 2),
-            "time": time(3, 4), "span": timedelta(days=-1, microseconds=5), "price": Decimal("1.10"),
-            "uuid": UUID(int=7), "pair": (1, [2, (3,)]), "$type": {"$type": "datetime"},
+            "now": datetime(2026, 11, 22, 18, 19, tzinfo=timezone.utc), "naive": datetime(2026, 1, 1),
+            "day": date(2026, 1, 2), "time": time(3, 4), "span": timedelta(days=-1, microseconds=5),
+            "price": Decimal("1.10"), "uuid": UUID(int=7), "pair": (1, [2, (3,)]), "$type": {"$type": "datetime"},
         }
 
         @badges.register
