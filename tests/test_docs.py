@@ -26,12 +26,9 @@ def shell(project: Project, command: str, **env: str) -> str:
     """What a command prints, stderr with stdout, with `brabeion` on the path and the directory as /srv/site."""
     bin_directory = project.directory.parent / "bin"
     bin_directory.mkdir(exist_ok=True)
-    wrapper = bin_directory / "brabeion"
-    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m brabeion_cli "$@"\n')
-    wrapper.chmod(0o755)
-    python = bin_directory / "python"
-    if not python.exists():
-        python.symlink_to(sys.executable)
+    for name, called in (("brabeion", f"{sys.executable} -m brabeion_cli"), ("python", sys.executable)):
+        (bin_directory / name).write_text(f'#!/bin/sh\nexec {called} "$@"\n')
+        (bin_directory / name).chmod(0o755)
     path = f"{bin_directory}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
