@@ -152,8 +152,8 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     teller = _Teller(config)
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(_rejects_file(rejects, file)) if rejects else None
-        meter = stack.enter_context(render.progress("ingest", source.size))
         stack.callback(_summary, counts, as_json, teller)
+        meter = stack.enter_context(render.progress("ingest", source.size))
         intake = stack.enter_context(contextlib.closing(Intake(config)))
         try:
             for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
