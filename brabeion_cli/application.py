@@ -11,10 +11,11 @@ from typing import Any
 
 from brabeion_cli import config, engine, events, loader
 from brabeion_cli.config import BadgeDirectory, Config
-from brabeion_cli.engine import Engine, Outcome
+from brabeion_cli.engine import Engine
 from brabeion_cli.errors import NestedFireError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Guard
+from brabeion_cli.outcomes import Outcome
 from brabeion_cli.registry import badges
 from brabeion_cli.store import open_store
 

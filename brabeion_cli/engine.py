@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from brabeion_cli import deferred, frozen, grants, source, strictjson
 from brabeion_cli.base import Badge
@@ -13,54 +13,22 @@ from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event, parse_moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.outcomes import (
+    AWARDED,
+    ERROR,
+    HELD,
+    NONE,
+    QUEUED,
+    REVOKED,
+    NewAward,
+    Outcome,
+    Recorded,
+    outcome_of,
+    place,
+)
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import BadgeAward, badge_awarded
 from brabeion_cli.store import Store
-
-AWARDED, HELD, REVOKED, NONE, QUEUED, ERROR = "awarded", "held", "revoked", "none", "queued", "error"
-
-
-class Outcome(NamedTuple):
-    """What one badge answered to an event. `outcome` is awarded, held, revoked, none, queued or error; `task` is the
-    number in the queue of what is to be evaluated (again) later.
-    """
-
-    badge: str
-    outcome: str
-    user: str | None = None
-    level: int | None = None
-    level_name: str | None = None
-    key: str | None = None
-    task: int | None = None
-    error: str | None = None
-    where: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields that belong to this outcome, as the documented JSON has them."""
-        fields: dict[str, tuple[str, ...]] = {
-            NONE: (),
-            QUEUED: ("task",),
-            ERROR: ("error", "where", "task"),
-        }
-        chosen = fields.get(self.outcome, ("user", "level", "level_name", "key"))
-        return {"badge": self.badge, "outcome": self.outcome} | {name: getattr(self, name) for name in chosen}
-
-
-class NewAward(NamedTuple):
-    """An award that was not there before; `event` is the journal's number, `at` the moment it was earned."""
-
-    grant: Grant
-    event: int
-    at: str
-
-
-class Recorded(NamedTuple):
-    """An event in the journal, and what came of it. A duplicate has no outcomes."""
-
-    event: Event
-    duplicate: bool
-    outcomes: list[Outcome]
-    awards: list[NewAward]
 
 
 class Watch(Protocol):
@@ -202,12 +170,6 @@ def new_awards(entered: Sequence[tuple[Grant, str]], event_number: int, at: str)
     return [NewAward(grant, event_number, at) for grant, outcome in entered if outcome == AWARDED]
 
 
-def outcome_of(grant: Grant, badge: Badge, outcome: str) -> Outcome:
-    """An outcome that tells of one award."""
-    name = badge.detail(grant.level).name
-    return Outcome(badge.slug, outcome, grant.user, grant.level, name, grant.key or None)
-
-
 def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch: Watch | None = None) -> list[str]:
     """Send `badge_awarded` for awards that are on disk; what receivers raised, as lines."""
     failures = []
@@ -226,11 +188,6 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch
         if watch is not None:
             watch.answered()
     return failures
-
-
-def place(failure: Failure) -> str:
-    """`ZeroDivisionError: division by zero (odd.py:14)`."""
-    return failure.error + (f" ({failure.where})" if failure.where else "")
 
 
 def _as_sent(award: NewAward, badge: Badge) -> BadgeAward:

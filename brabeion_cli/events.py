@@ -44,15 +44,7 @@ def make(
 
     Raises `EventError` that names the field and the way out.
     """
-    name = _text(name, "the event's name")
-    if state is None:
-        state = {}
-    if not isinstance(state, dict):
-        raise EventError(f"the state is {_kind(state)}; it must be a JSON object")
-    state = dict(state)
-    for reserved in RESERVED:
-        if reserved in state:
-            raise EventError(f"the state has a key {reserved!r}, which is reserved; give it another name")
+    state = _checked_state(state)
     inner_user = state.pop("user", None)
     who = text_or_number(user if user is not None else inner_user, "user")
     if user is not None and inner_user is not None and text_or_number(inner_user, "user") != who:
@@ -62,7 +54,7 @@ def make(
     if size > max_bytes:
         raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
     return Event(
-        name=name,
+        name=_text(name, "the event's name"),
         user=who,
         at=moment(at if at is not None else now),
         dated=at is not None,
@@ -70,6 +62,17 @@ def make(
         state=state,
         text=text,
     )
+
+
+def _checked_state(state: object) -> dict[str, Any]:
+    if state is None:
+        return {}
+    if not isinstance(state, dict):
+        raise EventError(f"the state is {_kind(state)}; it must be a JSON object")
+    for reserved in RESERVED:
+        if reserved in state:
+            raise EventError(f"the state has a key {reserved!r}, which is reserved; give it another name")
+    return dict(state)
 
 
 def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:

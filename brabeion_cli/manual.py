@@ -6,11 +6,11 @@ from datetime import datetime
 
 from brabeion_cli import grants
 from brabeion_cli.base import Badge
-from brabeion_cli.engine import AWARDED, HELD, REVOKED, Outcome, outcome_of
 from brabeion_cli.errors import NoSuchAwardError, UnknownBadgeError
 from brabeion_cli.events import moment, near_matches, text_or_number
 from brabeion_cli.grants import ANY_OCCASION, NO_KEY, Grant, WrongAnswerError
 from brabeion_cli.models import Award
+from brabeion_cli.outcomes import AWARDED, HELD, REVOKED, Outcome, outcome_of
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 

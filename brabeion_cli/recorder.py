@@ -13,11 +13,12 @@ from typing import NamedTuple
 from brabeion_cli import engine, events, loader
 from brabeion_cli.children import Channel
 from brabeion_cli.config import Config
-from brabeion_cli.engine import Engine, NewAward, Recorded
+from brabeion_cli.engine import Engine
 from brabeion_cli.errors import BrabeionError, EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.lines import Line
+from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.watch import SharedWatch
@@ -184,7 +185,7 @@ class Recorder:
         awards += recorded.awards
         failed = [outcome for outcome in recorded.outcomes if outcome.error is not None]
         result.counts["errors"] += len(failed)
-        result.counts["queued"] += sum(outcome.outcome == engine.QUEUED for outcome in recorded.outcomes)
+        result.counts["queued"] += sum(outcome.outcome == QUEUED for outcome in recorded.outcomes)
         for outcome in failed:
             result.failed.append((line.number, outcome.badge, Failure(outcome.error or "", outcome.where)))
         if not self._registry.listening_to(event.name):

@@ -11,10 +11,10 @@ from brabeion_cli import engine, frozen, loader
 from brabeion_cli.children import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
-from brabeion_cli.engine import NewAward
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded

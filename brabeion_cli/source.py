@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import linecache
 import os
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
 
 
 def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | None:
     """File and line of a class, or of an attribute in its body; None for a class that no file holds."""
+    import ast  # only for messages: `fire` seldom needs it
+    import linecache
+
     file = getattr(sys.modules.get(badge.__module__), "__file__", None)
     if file is None:
         return None
@@ -27,6 +32,8 @@ def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | Non
 
 
 def _line_of(definition: ast.ClassDef, attribute: str | None) -> int | None:
+    import ast
+
     for node in definition.body:
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]

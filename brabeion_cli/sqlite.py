@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import peewee
 
@@ -36,7 +35,8 @@ class Database(peewee.SqliteDatabase):
         self.patience = patience
         mode = "rwc" if create else "rw"
         pragmas = {"synchronous": "FULL", "foreign_keys": 1}  # of the connection: they write nothing
-        super().__init__(f"file:{quote(path)}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
+        escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
 
     def begin(self, lock_type: Any = None) -> None:
         self._patiently(lambda: super(Database, self).begin(lock_type))

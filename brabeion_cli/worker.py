@@ -13,10 +13,10 @@ from brabeion_cli import children, deferred, engine, runner
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
-from brabeion_cli.engine import NewAward
 from brabeion_cli.errors import BadgeLoadError, BrabeionError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
+from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
 from brabeion_cli.runner import Announce, Judged
 from brabeion_cli.store import Store

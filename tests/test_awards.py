@@ -22,10 +22,18 @@ def points(project: Project) -> Project:
 
 @pytest.fixture
 def site(points: Project) -> Project:
-    for user, total, day in (("alice", 6000, 1), ("alice", 11000, 3), ("bob", 8000, 2), ("bob", 9000, 4)):
-        points.fire(
-            "points_awarded", {"user": user, "points": total}, at=f"2026-11-0{day}T12:00:00Z", id=f"{user}-{day}"
-        )
+    history = (("alice", 6000, 1), ("alice", 11000, 3), ("bob", 8000, 2), ("bob", 9000, 4))
+    lines = [
+        {
+            "event": "points_awarded",
+            "user": user,
+            "id": f"{user}-{day}",
+            "at": f"2026-11-0{day}T12:00:00Z",
+            "state": {"points": total},
+        }
+        for user, total, day in history
+    ]
+    points.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
     return points
 
 
@@ -130,8 +138,8 @@ NASTY = [
 
 
 def test_what_users_typed_is_shown_and_does_nothing(points: Project) -> None:
-    for user in NASTY:
-        points.ok("fire", "points_awarded", "--state", "-", stdin=json.dumps({"user": user, "points": 6000}))
+    lines = [{"event": "points_awarded", "user": user, "state": {"points": 6000}} for user in NASTY]
+    points.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
 
     assert {row["user"] for row in points.ok("list", "--json").json} == set(NASTY)
     plain = points.ok("list").out

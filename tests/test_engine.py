@@ -9,10 +9,11 @@ import pytest
 
 from brabeion_cli import engine, events, grants
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
-from brabeion_cli.engine import Engine, Outcome, Recorded
+from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.outcomes import Outcome, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 from tests.conftest import NOW

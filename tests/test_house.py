@@ -37,18 +37,19 @@ ARROWS = {
     "alias": "",
     "loader": "alias config errors registry source trust",
     "grants": "base errors events",
+    "outcomes": "base events grants isolation",
     "store": "errors events grants migrations models sqlite",
     "deferred": "errors events isolation store",
-    "engine": "base deferred errors events frozen grants isolation registry signals source store strictjson",
-    "recorder": "children config engine errors events isolation lines loader registry store watch",
+    "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
+    "recorder": "children config engine errors events isolation lines loader outcomes registry store watch",
     "intake": "children config errors events isolation lines recorder watch",
-    "runner": "children config deferred engine errors frozen grants isolation loader recorder registry signals",
-    "worker": "children config deferred engine errors grants isolation recorder runner store",
+    "runner": "children config deferred engine errors frozen grants isolation loader outcomes recorder registry signals",
+    "worker": "children config deferred engine errors grants isolation outcomes recorder runner store",
     "reports": "base errors events models registry",
-    "manual": "base engine errors events grants models registry store",
+    "manual": "base errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader migrations registry source store",
-    "application": "config engine errors events isolation loader registry store",
+    "application": "config engine errors events isolation loader outcomes registry store",
     "__init__": "application registry",
     "__main__": "cli",
 }
@@ -72,6 +73,12 @@ def imports(path: Path) -> set[str]:
 
 def test_every_module_has_its_place() -> None:
     assert {path.stem for path in PACKAGE.glob("*.py")} == set(ARROWS)
+
+
+def test_the_documentation_names_every_module() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+
+    assert [module for module in ARROWS if f"`{module}`" not in text and not module.startswith("__")] == []
 
 
 @pytest.mark.parametrize("module", ARROWS)

@@ -61,6 +61,12 @@ def test_a_new_database_is_marked_and_set_up(path: Path) -> None:
         assert again.migrated_from is None
 
 
+@pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "#1.db", "é&=+.db", "%41.db"])
+def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
+    assert [path.name for path in made(tmp_path / name).parent.iterdir()] == [name]
+    open_store(str(tmp_path / name)).close()
+
+
 def test_opening_does_not_create(path: Path) -> None:
     with pytest.raises(NoDatabaseError, match=r"no database at .*--db names another"):
         open_store(str(path))

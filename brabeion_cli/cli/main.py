@@ -19,8 +19,8 @@ from brabeion_cli.errors import BrabeionError
 #: Where each command lives; a module is imported when one of its commands is used.
 COMMANDS = {
     "init": "project",
-    "fire": "events",
-    "ingest": "events",
+    "fire": "fire",
+    "ingest": "ingest",
     "process-queue": "queue",
     "queue": "queue",
     "list": "awards",

@@ -6,7 +6,7 @@ import click
 
 from brabeion_cli import loader, manual, render
 from brabeion_cli.cli import options
-from brabeion_cli.cli.events import describe
+from brabeion_cli.cli.fire import describe
 from brabeion_cli.store import open_store
 
 

@@ -13,7 +13,7 @@ import click
 from brabeion_cli import deferred, render, reports
 from brabeion_cli.cli import options
 from brabeion_cli.config import Config
-from brabeion_cli.engine import AWARDED, place
+from brabeion_cli.outcomes import AWARDED, place
 from brabeion_cli.store import open_store
 from brabeion_cli.worker import Died, Done, Failed, LeaseLost, ReceiversFailed, Report, Worker
 

@@ -1,0 +1,124 @@
+"""`ingest`: a stream of events in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from typing import BinaryIO
+
+import click
+
+from brabeion_cli import render
+from brabeion_cli.cli import options
+from brabeion_cli.config import Config
+from brabeion_cli.errors import FileProblemError
+from brabeion_cli.intake import Intake
+from brabeion_cli.lines import Input
+from brabeion_cli.outcomes import place
+from brabeion_cli.recorder import Announced, Slice
+
+COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
+SHOWN_FAILURES = 10
+
+
+@click.command("ingest")
+@click.argument("file", default="-")
+@click.option("--rejects", metavar="FILE", help="Write the lines that were refused there, as they came.")
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or whose badge fails.")
+@options.as_json
+@options.everywhere
+def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json: bool) -> int:
+    """Record a stream of events: NDJSON from FILE (also .gz) or stdin.
+
+    A line is {"event", "user", "at", "id", "state"}; only event and a user are needed.
+
+    \b
+        echo '{"event": "points_awarded", "user": "bob", "state": {"points": 5001}}' | brabeion ingest
+    """
+    config = options.resolve()
+    source = Input(file)
+    counts: Counter[str] = Counter()
+    teller = _Teller(config)
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(_rejects_file(rejects, file)) if rejects else None
+        stack.callback(_summary, counts, as_json, teller)
+        meter = stack.enter_context(render.progress("ingest", source.size))
+        intake = stack.enter_context(contextlib.closing(Intake(config)))
+        try:
+            for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
+                if isinstance(result, Slice):
+                    counts.update(result.counts)
+                    _keep(kept, result)
+                    meter(source.position, f"{counts['lines']:,} lines")
+                teller.tell(result)
+        except FileProblemError as error:
+            if not counts["recorded"]:
+                raise
+            options.complain(f"{error}. What came before is recorded")
+            return 1
+    return 1 if counts["rejected"] or counts["errors"] else 0
+
+
+def _rejects_file(path: str, source: str) -> BinaryIO:
+    try:
+        if os.path.exists(path) and source != "-" and os.path.samefile(path, source):
+            raise FileProblemError(f"--rejects {path} is the input itself; name another file")
+        return open(path, "wb")
+    except OSError as error:
+        raise FileProblemError(f"cannot write the rejects to {path}: {error.strerror}") from error
+
+
+def _keep(kept: BinaryIO | None, result: Slice) -> None:
+    """Write the refused lines of a transaction to the rejects."""
+    if kept is None:
+        return
+    try:
+        kept.writelines(line.data + b"\n" for line, _ in result.rejected)
+        kept.flush()
+    except OSError as error:
+        raise FileProblemError(f"cannot write the rejects to {kept.name}: {error.strerror}") from error
+
+
+def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
+    """What was done, also when it was cut short: all of it is on disk."""
+    teller.sum_up()
+    if as_json:
+        click.echo(render.json_text({name: counts[name] for name in COUNTS}))
+    else:
+        numbers = {name: f"{counts[name]:,}" for name in COUNTS}
+        click.echo(
+            "{lines} lines: {recorded} recorded, {duplicates} duplicates, {rejected} rejected; "
+            "{awarded} awarded, {queued} queued, {errors} errors".format(**numbers)
+        )
+
+
+class _Teller:
+    """Says on stderr what an operator has to know while a stream goes by."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._failures: Counter[str] = Counter()
+        self._unheard: Counter[str] = Counter()
+
+    def tell(self, result: Slice | Announced) -> None:
+        if isinstance(result, Announced):
+            for text in result.failures:
+                options.notice(text)
+            return
+        if result.created:
+            options.notice(f"created {self._config.db}")
+        for refused, reason in result.rejected:
+            options.complain(f"line {refused.number}: {reason}")
+        for number, badge, failure in result.failed:
+            self._failures[badge] += 1
+            if self._failures[badge] <= SHOWN_FAILURES:
+                options.complain(f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
+        self._unheard.update(result.unheard)
+
+    def sum_up(self) -> None:
+        for badge, count in self._failures.items():
+            if count > SHOWN_FAILURES:
+                options.complain(f"badge {badge} failed {count:,} times in all; `brabeion queue list` shows each")
+        for event, count in self._unheard.items():
+            options.notice(f"no badge listens to {event!r} ({count:,} recorded)")
