@@ -56,12 +56,13 @@ def _badge_files(directory: BadgeDirectory) -> list[str]:
         ) from None
     except OSError as error:
         raise ConfigError(f"badge directory {directory.path} (from {directory.origin}): {error.strerror}") from error
-    names = [name for name in names if name.endswith(".py") and not name.startswith(("_", "."))]
-    files = [path for name in names if os.path.isfile(path := os.path.join(directory.path, name))]
+    files = [
+        path for name in names if name.endswith(".py") and os.path.isfile(path := os.path.join(directory.path, name))
+    ]
     if directory.searched:
-        for path in files:
+        for path in files:  # also those with _, which the others may import
             trust.require_ours(path, way_out)
-    return files
+    return [path for path in files if not os.path.basename(path).startswith(("_", "."))]
 
 
 def _package(path: str) -> str:

@@ -58,13 +58,19 @@ class Registry:
 
     @contextmanager
     def collecting_mistakes(self) -> Iterator[list[str]]:
-        """Inside, `register()` notes mistakes in the list instead of raising at the first wrong class."""
+        """Inside, `register()` notes mistakes in the list instead of raising at the first wrong class.
+
+        Where there are any at the end, nothing that was registered inside stays.
+        """
         mistakes: list[str] = []
         self._collected = mistakes
+        before = dict(self._by_slug), {event: list(heard) for event, heard in self._by_event.items()}
         try:
             yield mistakes
         finally:
             self._collected = None
+            if mistakes:
+                self._by_slug, self._by_event = before
 
     def get(self, slug: str) -> Badge | None:
         """The badge with that slug, or None."""

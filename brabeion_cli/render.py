@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 KEPT_FORMATS = "\u200c\u200d"  # joiners, which words and emoji are made with
-SHOW_AFTER = 1.0  # seconds
+SHOW_AFTER = 1.0  # seconds until a progress bar appears
+REDRAW = 0.1  # seconds between two drawings of it
 
 
 def visible(value: object) -> str:
@@ -99,18 +100,23 @@ class Meter(Protocol):
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Meter]:
-    """A progress bar on stderr, where that is a terminal and the job takes longer than a second."""
-    started, bar, task = time.monotonic(), None, None
+    """A progress bar on stderr, where that is a terminal and the job takes longer than a second.
+
+    It is drawn only when it is called: rich's own thread would be in the way of those who fork.
+    """
+    draw_from = time.monotonic() + SHOW_AFTER
+    bar, task = None, None
 
     def show(completed: int, note: str) -> None:
-        nonlocal bar, task
+        nonlocal bar, task, draw_from
+        if not sys.stderr.isatty() or time.monotonic() < draw_from:
+            return
         if bar is None:
-            if not sys.stderr.isatty() or time.monotonic() - started < SHOW_AFTER:
-                return
             bar = _bar()
             task = bar.add_task(title, total=total, note="")
             bar.start()
-        bar.update(task, completed=completed, note=note)
+        bar.update(task, completed=completed, note=note, refresh=True)
+        draw_from = time.monotonic() + REDRAW
 
     try:
         yield show
@@ -130,4 +136,4 @@ def _bar() -> Any:
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)

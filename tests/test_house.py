@@ -43,7 +43,9 @@ ARROWS = {
     "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
     "recorder": "children config engine errors events isolation lines loader outcomes registry store watch",
     "intake": "children config errors events isolation lines recorder watch",
-    "runner": "children config deferred engine errors frozen grants isolation loader outcomes recorder registry signals",
+    "runner": (
+        "children config deferred engine errors frozen grants isolation loader outcomes recorder registry signals"
+    ),
     "worker": "children config deferred engine errors grants isolation outcomes recorder runner store",
     "reports": "base errors events models registry",
     "manual": "base errors events grants models outcomes registry store",

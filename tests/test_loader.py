@@ -164,9 +164,10 @@ def test_a_directory_that_is_not_there_names_its_origin(tmp_path: Path) -> None:
         loader.load([directory(tmp_path / "nowhere")])
 
 
-@pytest.mark.parametrize("target", ["badges", "badges/badge.py"])
+@pytest.mark.parametrize("target", ["badges", "badges/badge.py", "badges/_shared.py"])
 def test_code_found_by_searching_that_everybody_may_write_is_not_executed(project: Project, target: str) -> None:
     project.badge("raise AssertionError('executed')")
+    project.badge("LIMIT = 1", "_shared.py")
     (project.directory / target).chmod(0o777)
 
     with pytest.raises(UntrustedPathError, match=r"may be written by everybody \(mode 0777\).*name it: --badges"):

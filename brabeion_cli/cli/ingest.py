@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections import Counter
 from typing import BinaryIO
 
@@ -37,6 +38,8 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
         echo '{"event": "points_awarded", "user": "bob", "state": {"points": 5001}}' | brabeion ingest
     """
     config = options.resolve()
+    if file == "-" and sys.stdin is not None and sys.stdin.isatty():
+        options.notice("reading events from the terminal, one JSON object a line; Ctrl-D ends")
     source = Input(file)
     counts: Counter[str] = Counter()
     teller = _Teller(config)
