@@ -19,6 +19,7 @@ from brabeion_cli.outcomes import Outcome
 from brabeion_cli.registry import badges
 from brabeion_cli.store import open_store
 
+_adopted: Config | None = None
 _loaded: set[BadgeDirectory] = set()
 _one_at_a_time = threading.RLock()  # stdout and the registry are the process's; a receiver may fire in its turn
 
@@ -35,13 +36,22 @@ def possibly_award_badge(event: str, *, force_timestamp: object = None, **state:
                 f"possibly_award_badge({event!r}) was called inside award() or freeze(); a badge answers, it does not "
                 "fire. Call it from a receiver of badge_awarded instead"
             )
-        settings = config.resolve(config.Options(), os.environ, os.getcwd())
+        settings = _adopted or config.resolve(config.Options(), os.environ, os.getcwd())
         now = datetime.now(timezone.utc)
         user = state.pop("user", None)
         plain = events.plain_json(state)
         made = events.make(event, plain, user=user, at=force_timestamp, now=now, max_bytes=settings.max_state_bytes)
         _load(settings)
         return _fire(made, settings, now)
+
+
+def adopt(settings: Config) -> None:
+    """From now on this process fires into that configuration, whose badges are loaded: for receivers in a child of
+    `brabeion fire`, which know nothing of its options.
+    """
+    global _adopted
+    _adopted = settings
+    _loaded.update(settings.badges)
 
 
 def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:

@@ -119,6 +119,9 @@ def _levels_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
     else:
         for number, level in enumerate(levels, 1):
             name = level.name if isinstance(level, BadgeDetail) else level
+            more = level[1:] if isinstance(level, BadgeDetail) else ()
+            if not all(text is None or isinstance(text, str) for text in more):
+                yield Mistake("levels", f"level {number} is {level!r:.80}; its description and image must be text")
             if not isinstance(name, str) or not name.strip():
                 yield Mistake(
                     "levels", f"level {number} is {level!r:.80}; it must be a name or a BadgeDetail with a name"

@@ -1,4 +1,4 @@
-"""`check`: loads everything, writes nothing, and collects all that is wrong."""
+"""`check`: loads everything, and collects all that is wrong."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import os
 import pickle
 import select
@@ -14,9 +15,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from brabeion_cli.errors import LostProcessError
+
 HEADER = struct.Struct(">Q")
 CLOSED_DESCRIPTORS = 71  # the exit status of a child that finds its pipe closed under it
+HANDLED = (signal.SIGINT, signal.SIGTERM)
 GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
+
+
+START = 120.0  # seconds in which a child has loaded the badges, and found the database free
 
 
 class ChildDiedError(Exception):
@@ -42,6 +49,17 @@ class Channel:
         """Send an answer, or one of several."""
         _write(self._answers, answer)
 
+    def end_after(self, seconds: float | None) -> None:
+        """End this process after so many seconds, wherever it hangs; None takes that back.
+
+        The parent does so much earlier; this is for a child whose parent was killed. It works where no signal is
+        handled, in the midst of C code.
+        """
+        if seconds is None:
+            faulthandler.cancel_dump_traceback_later()
+        else:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+
     def require_open(self) -> None:
         """End the process where code that it ran has closed descriptors which were not its own."""
         try:
@@ -60,14 +78,22 @@ class Child:
     _parents_ends: set[int] = set()
 
     def __init__(self, serve: Callable[[Channel], None]) -> None:
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
+        try:
+            requests, self._requests = os.pipe()
+            self._answers, answers = os.pipe()
+        except OSError as error:
+            raise LostProcessError(f"cannot start a process: {error.strerror}. Try again") from error
         _flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            for end in (*self._parents_ends, self._requests, self._answers):
-                os.close(end)
-            _run(serve, Channel(requests, answers))
+        # A signal between the fork and the child's own handlers would unwind the parent's code in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        try:
+            self.pid = _fork()
+            if self.pid == 0:
+                for end in (*self._parents_ends, self._requests, self._answers):
+                    os.close(end)
+                _run(serve, Channel(requests, answers))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(requests)
         os.close(answers)
         self._parents_ends.update((self._requests, self._answers))
@@ -80,8 +106,18 @@ class Child:
 
     def send(self, request: Any) -> None:
         """Send a request. A child that died in the meantime is noticed when its answer is awaited."""
-        with contextlib.suppress(BrokenPipeError):
-            _write(self._requests, request)
+        rest = _packed(request)
+        os.set_blocking(self._requests, False)
+        while rest:
+            if select.select([], [self._requests], [], GLANCE)[1]:
+                try:
+                    rest = rest[os.write(self._requests, rest) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError:
+                    return
+            elif self._has_ended():  # and something that it started holds the pipe open
+                return
 
     def receive(self, seconds: float | None = None) -> Any:
         """The next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
@@ -124,9 +160,13 @@ class Child:
         stop = HEADER.size + size
         if len(self._buffer) < stop:
             return None
-        answer = pickle.loads(bytes(self._buffer[HEADER.size : stop]))
+        data = bytes(self._buffer[HEADER.size : stop])
         del self._buffer[:stop]
-        return (answer,)
+        try:
+            return (pickle.loads(data),)
+        except Exception as error:
+            self.kill()
+            raise ChildDiedError(f"its answer cannot be read: {type(error).__name__}: {error}") from error
 
     def _has_ended(self, patience: float = 0) -> bool:
         deadline = time.monotonic() + patience
@@ -145,6 +185,13 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
 
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as error:
+        raise LostProcessError(f"cannot start a process: {error.strerror}. Try again") from error
+
+
 def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
     """The child's life; never returns into the code that forked it."""
     status = 70
@@ -152,6 +199,7 @@ def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
         sys.stdin = open(os.devnull)
@@ -180,9 +228,13 @@ def _flush() -> None:
             stream.flush()
 
 
-def _write(fd: int, message: Any) -> None:
+def _packed(message: Any) -> memoryview:
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    rest = memoryview(HEADER.pack(len(data)) + data)
+    return memoryview(HEADER.pack(len(data)) + data)
+
+
+def _write(fd: int, message: Any) -> None:
+    rest = _packed(message)
     while rest:
         rest = rest[os.write(fd, rest) :]
 
@@ -200,7 +252,8 @@ def _read(fd: int, size: int) -> bytes:
 def _cause(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"its process was killed by {signal.Signals(number).name} (signal {number})"
+        names = {entry.value: entry.name for entry in signal.Signals}
+        return f"its process was killed by {names.get(number, 'a real-time signal')} (signal {number})"
     if os.WEXITSTATUS(status) == CLOSED_DESCRIPTORS:
         return "it closed file descriptors that were not its own"
     return f"its process ended with exit status {os.waitstatus_to_exitcode(status)}"

@@ -45,13 +45,13 @@ class Config(NamedTuple):
     max_state_bytes: int = 1024 * 1024
 
 
-#: What brabeion.toml may say, besides db and badges: name → least value.
-NUMBERS: dict[str, tuple[type, float]] = {
-    "award_timeout": (float, 0.1),
-    "task_timeout": (float, 0.1),
-    "max_attempts": (int, 1),
-    "retry_delay": (float, 0),
-    "max_state_bytes": (int, 1),
+#: What brabeion.toml may say, besides db and badges: name → kind, least and greatest value.
+NUMBERS: dict[str, tuple[type, float, float]] = {
+    "award_timeout": (float, 0.1, 3600),
+    "task_timeout": (float, 0.1, 86400),
+    "max_attempts": (int, 1, 1000),
+    "retry_delay": (float, 0, 86400),
+    "max_state_bytes": (int, 1, 7 * 1024 * 1024),
 }
 
 
@@ -80,7 +80,9 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
     else:
         names, origin, named = (DEFAULT_BADGES,), BY_DEFAULT, False
     start = base if origin == str(file) else directory
-    badges = tuple(BadgeDirectory(_absolute(name, start), origin, not named) for name in names if name)
+    if not all(names):
+        raise ConfigError(f"an empty path from {origin}: name a badge directory (is a variable unset?)")
+    badges = tuple(BadgeDirectory(_absolute(name, start), origin, not named) for name in names)
 
     numbers = {name: settings[name] for name in NUMBERS if name in settings}
     origins = {"config": file_origin, "db": db_origin, "badges": origin}
@@ -133,11 +135,11 @@ def _mistake(name: str, value: Any) -> str | None:
     if name not in NUMBERS:
         known = ", ".join(["db", "badges", *NUMBERS])
         return f"unknown setting {name!r}; known are {known}"
-    kind, least = NUMBERS[name]
+    kind, least, most = NUMBERS[name]
     right_kind = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    if right_kind and least <= value < float("inf"):
+    if right_kind and least <= value <= most:
         return None
-    return f"{name} is {value!r}; it must be a {'whole ' if kind is int else ''}number, {least:g} or more"
+    return f"{name} is {value!r:.80}; it must be a {'whole ' if kind is int else ''}number from {least:,} to {most:,}"
 
 
 def _absolute(path: str, start: str) -> str:

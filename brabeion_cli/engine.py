@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import deferred, frozen, grants, source, strictjson
 from brabeion_cli.base import Badge
@@ -29,6 +31,8 @@ from brabeion_cli.outcomes import (
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import BadgeAward, badge_awarded
 from brabeion_cli.store import Store
+
+T = TypeVar("T")
 
 
 class Watch(Protocol):
@@ -79,10 +83,10 @@ class Engine:
     def _award(self, badge: Badge, recorded: Recorded, number: int) -> None:
         event = recorded.event
         granted = judge(badge, state_of(event.state, event.text, event.user), event.user, number, self._ask)
-        entered = enter(self._store, granted, number, event.at)
+        entered = enter(self._store, granted, event.at, event_number=number)
         outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
         recorded.outcomes.extend(outcomes or [Outcome(badge.slug, NONE)])
-        recorded.awards.extend(new_awards(entered, number, event.at))
+        recorded.awards.extend(new_awards(entered, event.at, number))
 
     def _put_off(self, badge: Badge, recorded: Recorded, number: int, now: datetime) -> None:
         event = recorded.event
@@ -90,12 +94,12 @@ class Engine:
         task = deferred.defer(self._store, badge.slug, number, text, now)
         recorded.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
 
-    def _ask(self, function: Callable[..., Any], badge: Badge, state: dict[str, Any]) -> Any:
+    def _ask(self, badge: Badge, work: Callable[[], T]) -> T:
         if self._watch is None:
-            return self._guard.ask(function, state)
+            return self._guard.ask(work, source.folder_of(type(badge)))
         self._watch.asking(badge.slug)
         try:
-            return self._guard.ask(function, state)
+            return self._guard.ask(work, source.folder_of(type(badge)))
         finally:
             self._watch.answered()
 
@@ -123,7 +127,11 @@ class Engine:
         return str(at)
 
 
-Ask = Callable[[Callable[..., Any], Badge, dict[str, Any]], Any]
+class Ask(Protocol):
+    """Runs a piece of work that calls a badge, guarded. Raises `BadgeFailedError`."""
+
+    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
+        """What `work()` returns."""
 
 
 def state_of(state: dict[str, Any], text: str, user: str) -> dict[str, Any]:
@@ -134,38 +142,48 @@ def state_of(state: dict[str, Any], text: str, user: str) -> dict[str, Any]:
 
 def freeze(badge: Badge, state: dict[str, Any], ask: Ask) -> str:
     """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
-    kept = ask(badge.freeze, badge, state)
-    try:
-        if isinstance(kept, Mapping):
-            kept = {key: value for key, value in kept.items() if key not in ("user", "history")}
-        return frozen.encode(kept)
-    except (TypeError, ValueError) as error:
-        where = source.short(source.of_class(type(badge), "freeze"))
-        raise BadgeFailedError(Failure(f"{type(error).__name__}: {error}", where)) from error
+
+    def kept() -> str:
+        # Encoded under guard, too: what it returns may have methods of its own.
+        answer = badge.freeze(**state)
+        if isinstance(answer, Mapping):
+            answer = {key: value for key, value in answer.items() if key not in ("user", "history")}
+        return frozen.encode(answer)
+
+    return ask(badge, kept)
 
 
 def judge(badge: Badge, state: dict[str, Any], user: str, event_number: int, ask: Ask) -> list[Grant]:
     """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`."""
-    answer = ask(badge.award, badge, state)
     try:
-        return grants.from_answer(badge, answer, user, event_number)
-    except grants.WrongAnswerError as error:
-        where = source.short(source.of_class(type(badge), "award"))
-        raise BadgeFailedError(Failure(str(error), where)) from error
+        return ask(badge, lambda: grants.from_answer(badge, badge.award(**state), user, event_number))
+    except BadgeFailedError as error:
+        if isinstance(error.__cause__, grants.WrongAnswerError):
+            where = source.short(source.of_class(type(badge), "award"))
+            raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
+        raise
 
 
-def enter(store: Store, granted: Sequence[Grant], event_number: int, at: str) -> list[tuple[Grant, str]]:
-    """Enter grants in the store; each with what became of it: awarded, held or revoked."""
+def enter(
+    store: Store,
+    granted: Sequence[Grant],
+    at: str,
+    *,
+    event_number: int | None = None,
+    given_by: str | None = None,
+    reason: str | None = None,
+) -> list[tuple[Grant, str]]:
+    """Enter grants that an event earned or a person gives; each with what became of it: awarded, held or revoked."""
     entered = []
     for grant in granted:
-        if store.add_award(grant, at, event_number):
+        if store.add_award(grant, at, event_number, given_by, reason):
             entered.append((grant, AWARDED))
         elif not grant.implied:
             entered.append((grant, REVOKED if store.is_revoked(grant) else HELD))
     return entered
 
 
-def new_awards(entered: Sequence[tuple[Grant, str]], event_number: int, at: str) -> list[NewAward]:
+def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int | None = None) -> list[NewAward]:
     """Those of the entered grants that were not there before."""
     return [NewAward(grant, event_number, at) for grant, outcome in entered if outcome == AWARDED]
 
@@ -177,17 +195,22 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch
         badge = registry.get(award.grant.badge)
         if badge is None:
             continue
-        if watch is not None:
-            watch.asking(badge.slug)
         for receiver in badge_awarded:
+            if watch is not None:
+                watch.asking(badge.slug)
             try:
-                guard.call(receiver, sender=badge, badge_award=_as_sent(award, badge))
+                guard.call(partial(receiver, sender=badge, badge_award=_as_sent(award, badge)), _folder_of(receiver))
             except BadgeFailedError as error:
-                name = getattr(receiver, "__qualname__", repr(receiver))
+                name = getattr(receiver, "__qualname__", type(receiver).__name__)
                 failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")
-        if watch is not None:
-            watch.answered()
+            if watch is not None:
+                watch.answered()
     return failures
+
+
+def _folder_of(receiver: Callable[..., Any]) -> str | None:
+    code = getattr(receiver, "__code__", None)
+    return None if code is None else os.path.dirname(code.co_filename)
 
 
 def _as_sent(award: NewAward, badge: Badge) -> BadgeAward:

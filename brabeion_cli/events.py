@@ -77,6 +77,9 @@ def _checked_state(state: object) -> dict[str, Any]:
 
 def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
     """The event of one NDJSON line. Raises `EventError`."""
+    longest = longest_text(max_bytes)
+    if len(line) > longest:
+        raise EventError(f"the line has {len(line):,} bytes; at most {longest:,} are read (max_state_bytes)")
     try:
         fields = parse_json(line.decode())
     except UnicodeDecodeError as error:
@@ -97,6 +100,11 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
         now=now,
         max_bytes=max_bytes,
     )
+
+
+def longest_text(max_bytes: int) -> int:
+    """How many bytes of JSON are worth reading for a state of `max_bytes`: escapes take six times the room."""
+    return 8 * max_bytes + 64 * 1024
 
 
 def parse_json(text: str) -> Any:
@@ -130,7 +138,7 @@ def text_or_number(value: object, what: str) -> str:
     """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
     if isinstance(value, int) and not isinstance(value, bool):
         try:
-            value = str(value)
+            value = str(int(value))
         except ValueError:
             raise EventError(f"{what} is a number with too many digits; at most {MAX_NAME}") from None
     return _text(value, what)
@@ -149,7 +157,7 @@ def _text(value: object, what: str) -> str:
         strictjson.check_string(value, what)
     except strictjson.StrictJSONError as error:
         raise EventError(str(error)) from None
-    return value
+    return str.__str__(value)  # an enumeration's member as the plain text that it is
 
 
 def _kind(value: object) -> str:
@@ -163,7 +171,11 @@ def plain_json(state: Mapping[str, Any]) -> dict[str, Any]:
         _require_plain(dict(state), "state")
     except RecursionError:
         raise EventError("the state is nested too deep, or contains itself") from None
-    copy: dict[str, Any] = parse_json(strictjson.compact(dict(state)))
+    try:
+        text = strictjson.compact(dict(state))
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise EventError(f"the state is no JSON: {error}") from None
+    copy: dict[str, Any] = parse_json(text)
     return copy
 
 
@@ -186,7 +198,7 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'points_awarded'?)`, or nothing."""
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name[:MAX_NAME], list(known), n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 
 

@@ -24,7 +24,9 @@ def encode(state: object) -> str:
     if not isinstance(state, Mapping):
         raise TypeError(f"freeze() must return a mapping, not {state!r:.80} ({type(state).__name__})")
     try:
-        return strictjson.compact(_encode(dict(state), "state"))
+        text = strictjson.compact(_encode(dict(state), "state"))
+        strictjson.parse(text)  # refuses what decode() could not read back: too deep, too long a number
+        return text
     except RecursionError:
         raise ValueError("the state is nested too deep, or contains itself") from None
 
@@ -69,8 +71,11 @@ def _encode_mapping(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
 
 def _encode_moment(value: datetime.datetime | datetime.time) -> dict[str, Any]:
     encoded: dict[str, Any] = {"value": value.isoformat(), "fold": value.fold}
-    if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
-        return encoded | {"value": value.replace(tzinfo=None).isoformat(), "zone": value.tzinfo.key}
+    zone = value.tzinfo
+    if type(zone) is ZoneInfo and zone.key:
+        return encoded | {"value": value.replace(tzinfo=None).isoformat(), "zone": zone.key}
+    if zone is not None and type(zone) is not datetime.timezone:
+        raise TypeError(f"a time has the zone {zone!r:.80}, which cannot be stored; use zoneinfo or a fixed offset")
     return encoded
 
 

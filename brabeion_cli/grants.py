@@ -63,18 +63,25 @@ def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
         yield from _flat(badge, further)
 
 
-def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -> Iterator[Grant]:
+def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -> list[Grant]:
     level = checked_level(badge, awarded.level)
     try:
         who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
         key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
     except EventError as error:
         raise WrongAnswerError(f"award() of badge {badge.slug!r} answered {awarded!r:.200}: {error}") from None
-    occasion = event_number if badge.multiple and key == NO_KEY else ANY_OCCASION
-    if badge.cumulative:
-        for lower in range(1, level):
-            yield Grant(who, badge.slug, lower, key, occasion, implied=True)
-    yield Grant(who, badge.slug, level, key, occasion)
+    return of_level(badge, level, who, key, event_number)
+
+
+def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> list[Grant]:
+    """The grants behind one level: itself and, for a cumulative badge, the lower ones first.
+
+    `occasion` counts only where a `multiple` badge is given without a key.
+    """
+    occasion = occasion if badge.multiple and key == NO_KEY else ANY_OCCASION
+    lower = range(1, level) if badge.cumulative else ()
+    granted = [Grant(user, badge.slug, below, key, occasion, implied=True) for below in lower]
+    return [*granted, Grant(user, badge.slug, level, key, occasion)]
 
 
 def checked_level(badge: Badge, level: object) -> int:
@@ -87,4 +94,4 @@ def checked_level(badge: Badge, level: object) -> int:
     if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= count:
         has = "has one level" if count == 1 else f"has levels 1 to {count}"
         raise WrongAnswerError(f"level is {level!r:.80}; badge {badge.slug!r} {has}, counted from 1")
-    return level
+    return int(level)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -31,14 +31,14 @@ MAX_KILLS = 3  # after which a badge is not asked any more in this run
 class Intake:
     """Records events by way of a child process, which is replaced when a badge takes it along."""
 
-    def __init__(self, config: Config, *, create: bool = True) -> None:
+    def __init__(self, config: Config, created: Callable[[], None] = lambda: None) -> None:
+        """`created` is called where this made the database."""
         self._config = config
-        self._create = create
+        self._tell_created = created
         self._watch = SharedWatch()
         self._child: Child | None = None
         self._kills: Counter[str] = Counter()
         self._last_kill: dict[str, Failure] = {}
-        self._created = False
 
     def close(self) -> None:
         """End the child; what it was in the middle of is rolled back."""
@@ -57,7 +57,7 @@ class Intake:
             except ChildDiedError as death:
                 _, badge, failure = self._whose_fault(death)
                 doomed[badge] = failure
-        return answer._replace(created=self._take_created()), self._announcements()
+        return answer, self._announcements()
 
     def ingest(self, batches: Iterable[list[Line]], *, stop_on_error: bool = False) -> Iterator[Slice | Announced]:
         """Record the events of lines; yields what each transaction did, after it is on disk."""
@@ -70,7 +70,7 @@ class Intake:
                     while done < len(lines) and self._child is not None:
                         answer: Slice = self._answer()
                         done = answer.done + 1
-                        yield answer._replace(created=self._take_created())
+                        yield answer
                         if failures := self._announcements():
                             yield Announced(failures)
                         if answer.stopped:
@@ -82,17 +82,19 @@ class Intake:
 
     def _send(self, request: FireRequest | BatchRequest) -> None:
         if self._child is None:
-            self._child = Child(partial(recorder.serve, self._config, self._create, self._watch))
+            self._child = Child(partial(recorder.serve, self._config, self._watch))
             try:
-                self._created = self._answer().created or self._created
+                ready = self._child.receive(children.START)
             except ChildDiedError as death:
                 raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
+            except ChildOverranError:
+                self._child.kill()
+                raise BadgeLoadError(f"the badge modules were not loaded within {children.START:g} s") from None
+            if isinstance(ready, BrabeionError):
+                raise ready
+            if ready.created:
+                self._tell_created()
         self._child.send(request)
-
-    def _take_created(self) -> bool:
-        """Whether a child created the database; True once."""
-        created, self._created = self._created, False
-        return created
 
     def _answer(self) -> Any:
         """The child's next answer. Raises what the child raised, or `ChildDiedError` after having seen to it."""
@@ -118,7 +120,7 @@ class Intake:
         try:
             answer = self._answer()
         except ChildDiedError as death:
-            _, badge, _ = self._watch.read()
+            _, _, badge = self._watch.read()
             self._child, self._watch = None, SharedWatch()
             return [f"a receiver of badge_awarded (for badge {badge!r}) never came back: {death}"]
         assert isinstance(answer, Announced)

@@ -7,9 +7,11 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from brabeion_cli import source
+
+T = TypeVar("T")
 
 REPEAT = 0.5  # seconds after which a time-out that badge code has swallowed is raised again
 MAX_ERROR = 1000  # characters of an exception's text that are kept
@@ -38,7 +40,7 @@ class Guard:
     """Calls badge code, at most `seconds` each time. Enter it around a run of calls:
 
         with Guard(5.0) as guard:
-            answer = guard.call(badge.award, state)
+            answer = guard.call(lambda: badge.award(**state), folder)
 
     Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded.
     """
@@ -49,13 +51,15 @@ class Guard:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._running = False
-        self._before: Any = None
         self._bounded = False
+        self._handler_before: Any = None
+        self._timer_before = (0.0, 0.0)
 
     def __enter__(self) -> Self:
         self._bounded = threading.current_thread() is threading.main_thread()
         if self._bounded:
-            self._before = signal.signal(signal.SIGALRM, self._ring)
+            self._timer_before = signal.setitimer(signal.ITIMER_REAL, 0)
+            self._handler_before = signal.signal(signal.SIGALRM, self._ring)
         return self
 
     def __exit__(
@@ -63,32 +67,37 @@ class Guard:
     ) -> None:
         if self._bounded:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before)
+            signal.signal(signal.SIGALRM, self._handler_before)
+            signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
-    def ask(self, function: Callable[..., Any], state: dict[str, Any]) -> Any:
-        """What a badge's `award()` or `freeze()` answers to a state; as `call`, and `asking` meanwhile."""
+    def ask(self, work: Callable[[], T], folder: str | None) -> T:
+        """As `call`, for a badge's answer: `asking` is true meanwhile."""
         Guard.asking = True
         try:
-            return self.call(function, **state)
+            return self.call(work, folder)
         finally:
             Guard.asking = False
 
-    def call(self, function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Any:
-        """What `function` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too."""
+    def call(self, work: Callable[[], T], folder: str | None) -> T:
+        """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.
+
+        `folder` is where the badge code lies: a failure is placed at the innermost line of it.
+        """
         process = os.getpid()
         self._running = True
         if self._bounded:
             signal.setitimer(signal.ITIMER_REAL, self.seconds, REPEAT)
         try:
-            answer = function(*args, **keywords)
-            self._running = False
-            return answer
-        except BaseException as error:
-            self._running = False
-            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-                raise  # a person's, not the badge's
-            raise BadgeFailedError(self._failure(function, error)) from error
+            try:
+                return work()
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                    raise  # a person's, not the badge's
+                raise BadgeFailedError(self._failure(error, folder)) from error
+        except _OverrunError as error:  # the text of what it raised takes too long in its turn
+            raise BadgeFailedError(self._failure(error, folder)) from error
         finally:
+            self._running = False
             if self._bounded:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             if os.getpid() != process:
@@ -98,9 +107,7 @@ class Guard:
         if self._running:
             raise _OverrunError
 
-    def _failure(self, function: Callable[..., Any], error: BaseException) -> Failure:
-        code = getattr(function, "__code__", None)
-        folder = os.path.dirname(code.co_filename) if code is not None else None
+    def _failure(self, error: BaseException, folder: str | None) -> Failure:
         where = source.short(source.of_failure(error.__traceback__, folder))
         if isinstance(error, _OverrunError):
             return Failure(f"TimeoutError: no answer within {self.seconds:g} s", where)
@@ -110,8 +117,10 @@ class Guard:
 def describe(error: BaseException) -> str:
     """`ZeroDivisionError: division by zero`, in one line of bounded length, whatever its text does."""
     try:
-        text = str(error)
-    except Exception as second:
+        text = str.__str__(str(error))
+    except _OverrunError:
+        raise
+    except BaseException as second:
         text = f"(its text raises {type(second).__name__})"
     text = " ".join(text.split())
     text = text.encode(errors="backslashreplace").decode()

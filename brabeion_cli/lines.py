@@ -46,6 +46,13 @@ class Input:
         except io.UnsupportedOperation:
             return None
 
+    def is_file(self, path: str) -> bool:
+        """Whether that path is what is being read."""
+        try:
+            return os.path.samestat(os.fstat(self._stream.fileno()), os.stat(path))
+        except OSError:
+            return False
+
     @property
     def position(self) -> int:
         """How far it has been read."""
@@ -69,24 +76,28 @@ class Input:
                     ]
                     number += len(complete)
                     cut = False
-                    if batch := [line for line in batch if line.data]:
+                    if batch := [line for line in batch if line.data.strip()]:
                         yield batch
                 if len(rest) > MAX_LINE:
-                    rest, cut = rest[:MAX_LINE], True
+                    del rest[MAX_LINE:]
+                    cut = True
         except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
             raise FileProblemError(f"{self.name} cannot be read after line {number}: {error}") from error
         last = _line(number + 1, rest, not cut)
-        if last.data:
+        if last.data.strip():
             yield [last]
 
 
 def _line(number: int, data: bytearray, whole: bool) -> Line:
     if number == 1:
         data = data.removeprefix(BOM)
-    return Line(number, bytes(data.strip(b" \t\r")), whole)
+    return Line(number, bytes(data), whole)
 
 
 def _unbuffered_stdin() -> Any:
     if sys.stdin is None:  # closed by the caller
         return open(os.devnull, "rb", buffering=0)
-    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    if isinstance(raw, io.FileIO):
+        os.set_blocking(raw.fileno(), True)  # else "nothing yet" would read like the end
+    return raw

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 
 from brabeion_cli import sqlite
@@ -47,12 +48,13 @@ def backup(store: Store, path: str, *, overwrite: bool = False) -> int:
         raise FileProblemError(f"{path} is the database itself")
     partial = f"{path}.{os.getpid()}.partial"
     try:
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(os.stat(store.path).st_mode)))
         with contextlib.closing(sqlite3.connect(partial)) as copy:
             store.database.raw().backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-        with open(partial, "rb+") as written:
-            os.fsync(written.fileno())
+        _sync(partial)
         os.replace(partial, path)
+        _sync(os.path.dirname(os.path.abspath(path)))
     except OSError as error:
         raise FileProblemError(f"cannot write {path}: {error.strerror}") from error
     except sqlite3.Error as error:
@@ -62,6 +64,15 @@ def backup(store: Store, path: str, *, overwrite: bool = False) -> int:
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)
     return os.stat(path).st_size
+
+
+def _sync(path: str) -> None:
+    """What was written to a file, or the names in a folder, survives a power cut from now on."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def problems(store: Store) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from brabeion_cli import grants
+from brabeion_cli import engine, grants
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import NoSuchAwardError, UnknownBadgeError
 from brabeion_cli.events import moment, near_matches, text_or_number
-from brabeion_cli.grants import ANY_OCCASION, NO_KEY, Grant, WrongAnswerError
+from brabeion_cli.grants import NO_KEY, WrongAnswerError
 from brabeion_cli.models import Award
-from brabeion_cli.outcomes import AWARDED, HELD, REVOKED, Outcome, outcome_of
+from brabeion_cli.outcomes import NewAward, Outcome, outcome_of
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 
@@ -22,10 +22,15 @@ def level_number(badge: Badge, level: str | None) -> int:
         if level is not None and name.casefold() == level.casefold():
             return number
     try:
-        return grants.checked_level(badge, int(level) if level is not None and level.isdecimal() else level)
+        return grants.checked_level(badge, level if level is None else number_of(level) or level)
     except WrongAnswerError as error:
         levels = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
         raise UnknownBadgeError(f"{error} (levels: {levels})") from None
+
+
+def number_of(level: str) -> int | None:
+    """The number that a level was given as, None where it is a name (or no level of anything)."""
+    return int(level) if level.isdecimal() and len(level) < 10 else None
 
 
 def registered(registry: Registry, slug: str) -> Badge:
@@ -38,20 +43,17 @@ def registered(registry: Registry, slug: str) -> Badge:
 
 def give(
     store: Store, badge: Badge, user: str, level: int, key: str | None, *, by: str, reason: str, now: datetime
-) -> list[Outcome]:
-    """Give an award by hand; with a cumulative badge the lower levels too. What is held or was revoked stays so."""
+) -> tuple[list[Outcome], list[NewAward]]:
+    """Give an award by hand, by the rules of the badge; what is held or was revoked stays so. The outcomes, and the
+    awards that are new.
+    """
     user, reason, by = (text_or_number(value, what) for value, what in ((user, "user"), (reason, "reason"), (by, "by")))
     key = NO_KEY if key is None else text_or_number(key, "key")
-    outcomes = []
     with store.transaction():
-        occasion = _next_occasion(user, badge) if badge.multiple and key == NO_KEY else ANY_OCCASION
-        for number in range(1, level + 1) if badge.cumulative else (level,):
-            grant = Grant(user, badge.slug, number, key, occasion)
-            if store.add_award(grant, moment(now), None, by, reason):
-                outcomes.append(outcome_of(grant, badge, AWARDED))
-            elif number == level:
-                outcomes.append(outcome_of(grant, badge, REVOKED if store.is_revoked(grant) else HELD))
-    return outcomes
+        granted = grants.of_level(badge, level, user, key, _next_occasion(user, badge))
+        entered = engine.enter(store, granted, moment(now), given_by=by, reason=reason)
+    outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
+    return outcomes, engine.new_awards(entered, moment(now))
 
 
 def revoke(
@@ -62,7 +64,7 @@ def revoke(
     Returns those that were held until now; empty where all of them were revoked before. Raises `NoSuchAwardError`
     where there never was one.
     """
-    reason, by = text_or_number(reason, "reason"), text_or_number(by, "by")
+    user, reason, by = (text_or_number(value, what) for value, what in ((user, "user"), (reason, "reason"), (by, "by")))
     chosen = (Award.user == user) & (Award.badge == slug)
     if level is not None:
         chosen &= Award.level == level

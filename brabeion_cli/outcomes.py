@@ -39,10 +39,10 @@ class Outcome(NamedTuple):
 
 
 class NewAward(NamedTuple):
-    """An award that was not there before; `event` is the journal's number, `at` the moment it was earned."""
+    """An award that was not there before; `event` is the journal's number (None: by hand), `at` the moment of it."""
 
     grant: Grant
-    event: int
+    event: int | None
     at: str
 
 
@@ -57,7 +57,7 @@ class Recorded(NamedTuple):
 
 def outcome_of(grant: Grant, badge: Badge, outcome: str) -> Outcome:
     """An outcome that tells of one award."""
-    name = badge.detail(grant.level).name
+    name = str.__str__(badge.detail(grant.level).name)
     return Outcome(badge.slug, outcome, grant.user, grant.level, name, grant.key or None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import time
 import traceback
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from brabeion_cli import engine, events, loader
+from brabeion_cli import application, children, engine, events, loader
 from brabeion_cli.children import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.engine import Engine
@@ -20,12 +19,13 @@ from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.lines import Line
 from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
+from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.watch import SharedWatch
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
-ALONE = 300.0  # seconds after which a child that hangs ends itself; its parent does so much earlier
+ALONE = 300.0  # seconds, beyond a badge's time-out, after which a child ends itself
 
 Doomed = Mapping[str, Failure]
 """Badges that are not to be asked, with the failure that stands as their answer."""
@@ -51,7 +51,6 @@ class FireAnswer(NamedTuple):
 
     recorded: Recorded
     unheard: str | None
-    created: bool = False
 
 
 class BatchRequest(NamedTuple):
@@ -71,7 +70,6 @@ class Slice(NamedTuple):
     failed: list[tuple[int, str, Failure]]
     unheard: Counter[str]
     stopped: bool = False
-    created: bool = False
 
 
 class Announced(NamedTuple):
@@ -84,10 +82,13 @@ class _DryRunError(Exception):
     """Rolls a transaction back."""
 
 
-def serve(config: Config, create: bool, watch: SharedWatch, channel: Channel) -> None:
+def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+    """The child's life: load the badges, open the store, answer requests."""
+    channel.end_after(children.START)
     try:
         registry = loader.load(config.badges)
-        with open_store(config.db, create=create) as store, Guard(config.award_timeout) as guard:
+        application.adopt(config)
+        with open_store(config.db, create=True) as store, Guard(config.award_timeout) as guard:
             recorder = Recorder(config, registry, store, guard, watch, channel)
             channel.send(Ready(store.created))
             while True:
@@ -108,13 +109,15 @@ class Recorder:
         self._breathe_until = 0.0
 
     def answer(self, request: FireRequest | BatchRequest) -> None:
-        # Should the parent be killed while a badge hangs where no signal reaches it, nobody else would end us.
-        faulthandler.dump_traceback_later(ALONE, exit=True)
+        self._stay()
         if isinstance(request, FireRequest):
             self._fire(request)
         else:
             self._batch(request)
-        faulthandler.cancel_dump_traceback_later()
+        self._channel.end_after(None)
+
+    def _stay(self) -> None:
+        self._channel.end_after(self._config.award_timeout + ALONE)
 
     def _fire(self, request: FireRequest) -> None:
         event = request.event
@@ -139,7 +142,7 @@ class Recorder:
         index = 0
         while index < len(parsed):
             time.sleep(max(0.0, self._breathe_until - time.monotonic()))
-            faulthandler.dump_traceback_later(ALONE, exit=True)
+            self._stay()
             result = Slice(index, Counter(), [], [], Counter())
             awards: list[NewAward] = []
             with self._store.transaction():
@@ -193,7 +196,12 @@ class Recorder:
         return result._replace(stopped=bool(failed) and request.stop_on_error)
 
     def _announce(self, awards: list[NewAward]) -> None:
-        failures = engine.announce(self._registry, self._guard, awards, self._watch)
+        failures = []
+        if awards and badge_awarded:
+            self._store.close()  # a receiver may fire in its turn, over a connection of its own
+            for award in awards:
+                self._stay()
+                failures += engine.announce(self._registry, self._guard, [award], self._watch)
         self._channel.send(Announced(failures))
 
 

@@ -10,7 +10,7 @@ from peewee import JOIN, Expression, fn
 
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import UnknownBadgeError
-from brabeion_cli.events import moment, near_matches
+from brabeion_cli.events import moment, near_matches, text_or_number
 from brabeion_cli.models import Award, Event, Task
 from brabeion_cli.registry import Registry
 
@@ -45,9 +45,10 @@ def awards(registry: Registry, chosen: Filter) -> Iterator[Row]:
         .limit(chosen.limit)
         .objects()
     )
-    for column, value in ((Award.user, chosen.user), (Award.badge, chosen.badge)):
-        if value is not None:
-            query = query.where(column == value)
+    if chosen.user is not None:
+        query = query.where(Award.user == text_or_number(chosen.user, "user"))
+    if chosen.badge is not None:
+        query = query.where(Award.badge == text_or_number(chosen.badge, "badge"))
     if chosen.since is not None:
         query = query.where(Award.awarded_at >= moment(chosen.since))
     if chosen.until is not None:
@@ -80,8 +81,8 @@ def _award_row(row: Any, badge: Badge | None) -> Row:
 
 def _is_level(registry: Registry, level: str) -> Any:
     """A level by its number, or by its name (in any case) wherever a badge has one."""
-    if level.isdecimal():
-        return Award.level == int(level[:18])
+    if level.isdecimal() and len(level) < 10:
+        return Award.level == int(level)
     names = {
         (badge.slug, number): badge.detail(number).name
         for badge in registry
@@ -152,7 +153,7 @@ def queue(now: datetime, *, badge: str | None = None, dead: bool = False, limit:
         .objects()
     )
     if badge is not None:
-        query = query.where(Task.badge == badge)
+        query = query.where(Task.badge == text_or_number(badge, "badge"))
     if dead:
         query = query.where(Task.due_at.is_null())
     for row in query.iterator():

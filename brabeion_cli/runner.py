@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import traceback
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
-from brabeion_cli import engine, frozen, loader
+from brabeion_cli import application, children, engine, frozen, loader, source
+from brabeion_cli.base import Badge
 from brabeion_cli.children import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
@@ -18,6 +19,8 @@ from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
+
+T = TypeVar("T")
 
 GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
 
@@ -42,8 +45,10 @@ class Announce(NamedTuple):
 
 def serve(config: Config, channel: Channel) -> None:
     """Answer `Task` with `Judged` or `Failure`, and `Announce` with `Announced`."""
+    channel.end_after(children.START)
     try:
         registry = loader.load(config.badges)
+        application.adopt(config)
     except BrabeionError as error:
         error.add_note(traceback.format_exc())
         channel.send(error)
@@ -51,32 +56,31 @@ def serve(config: Config, channel: Channel) -> None:
     channel.send(Ready(bool(badge_awarded)))
     with Guard(config.task_timeout) as guard:
         while True:
+            channel.end_after(None)
             request: Task | Announce = channel.receive()
-            # Should the parent be killed while a badge hangs where no signal reaches it, nobody else would end us.
-            faulthandler.dump_traceback_later(config.task_timeout + 2 * GRACE, exit=True)
+            channel.end_after(config.task_timeout + 2 * GRACE)
             if isinstance(request, Announce):
                 channel.send(Announced(engine.announce(registry, guard, request.awards)))
             else:
                 channel.send(_run(request, registry, guard))
-            faulthandler.cancel_dump_traceback_later()
 
 
 def _run(task: Task, registry: Registry, guard: Guard) -> Judged | Failure:
     badge = registry.get(task.badge)
     if badge is None:
         return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")
+
+    def ask(badge: Badge, work: Callable[[], T], /) -> T:
+        return guard.ask(work, source.folder_of(type(badge)))
+
     try:
         text = task.state
         if text is None:
             state = json.loads(task.event_state) | {"user": task.user}
             if not badge.async_:
-                return Judged(engine.judge(badge, state, task.user, task.event_number, _ask(guard)))
-            text = engine.freeze(badge, state, _ask(guard))  # it failed when the event was fired
+                return Judged(engine.judge(badge, state, task.user, task.event_number, ask))
+            text = engine.freeze(badge, state, ask)  # it failed when the event was fired
         state = frozen.decode(text) | {"user": task.user}
-        return Judged(engine.judge(badge, state, task.user, task.event_number, _ask(guard)))
+        return Judged(engine.judge(badge, state, task.user, task.event_number, ask))
     except BadgeFailedError as error:
         return error.failure
-
-
-def _ask(guard: Guard) -> engine.Ask:
-    return lambda function, badge, state: guard.ask(function, state)

@@ -10,7 +10,8 @@ Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
 
 class BadgeAward(NamedTuple):
-    """An award as receivers see it; `badge` is the slug, `event` the number of the journal's entry."""
+    """An award as receivers see it; `badge` is the slug, `event` the number of the journal's entry, None where
+    a person gave it."""
 
     user: str
     badge: str
@@ -20,7 +21,7 @@ class BadgeAward(NamedTuple):
     image: str | None
     key: str | None
     awarded_at: datetime
-    event: int
+    event: int | None
 
     @property
     def slug(self) -> str:

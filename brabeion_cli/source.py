@@ -48,6 +48,12 @@ def _line_of(definition: ast.ClassDef, attribute: str | None) -> int | None:
     return None
 
 
+def folder_of(badge: type) -> str | None:
+    """The directory in which a class is defined; None for one that no file holds."""
+    file = getattr(sys.modules.get(badge.__module__), "__file__", None)
+    return None if file is None else os.path.dirname(file)
+
+
 def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str, int] | None:
     """File and line of the innermost frame below `folder`, or of the innermost one where none is."""
     innermost = None
@@ -62,4 +68,7 @@ def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str
 
 def short(place: tuple[str, int] | None) -> str | None:
     """`odd.py:14`, as results show it."""
-    return None if place is None else f"{os.path.basename(place[0])}:{place[1]}"
+    if place is None:
+        return None
+    name = os.path.basename(place[0]).encode(errors="backslashreplace").decode()  # it need not be UTF-8
+    return f"{name}:{place[1]}"

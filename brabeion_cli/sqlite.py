@@ -35,7 +35,7 @@ class Database(peewee.SqliteDatabase):
         self.patience = patience
         mode = "rwc" if create else "rw"
         pragmas = {"synchronous": "FULL", "foreign_keys": 1}  # of the connection: they write nothing
-        escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        escaped = "".join(f"%{byte:02x}" if byte in b"%?#" or byte > 127 else chr(byte) for byte in os.fsencode(path))
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
 
     def begin(self, lock_type: Any = None) -> None:

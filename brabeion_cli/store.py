@@ -49,6 +49,7 @@ class Store:
         self.database = database
         self.created = False
         self.migrated_from: int | None = None
+        self._wal = False
         self._errors: AbstractContextManager[None] | None = None
 
     def __enter__(self) -> Self:
@@ -74,6 +75,9 @@ class Store:
 
     def transaction(self) -> AbstractContextManager[Any]:
         """One short IMMEDIATE transaction: all of the block, or nothing."""
+        if not self._wal:  # a copy that was only read stays as it is
+            self.database.pragma("journal_mode", "wal")
+            self._wal = True
         return self.database.atomic()
 
     def add_event(self, event: Event) -> int | None:
@@ -115,8 +119,6 @@ def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATI
         with sqlite.errors_as_ours(path):
             identity = _identify(database)
             _check_identity(identity, path, create)
-            if str(database.pragma("journal_mode")).lower() != "wal":
-                database.pragma("journal_mode", "wal")
             if identity.version < SCHEMA_VERSION or identity.application != APPLICATION_ID:
                 _migrate(store)
     except BaseException:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 MAX_DEPTH = 200
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class StrictJSONError(ValueError):
@@ -39,7 +39,7 @@ def parse(text: str) -> Any:
 
 
 def compact(value: Any) -> str:
-    """The shortest JSON text of a value that `parse` would accept."""
+    """The shortest JSON text of a value."""
     return _encoder.encode(value)
 
 

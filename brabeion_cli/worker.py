@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple
@@ -100,10 +100,11 @@ class Worker:
         """Claim nothing more; the second time, wait no longer either."""
         self._stops += 1
 
-    def run(self) -> Iterator[Report]:
+    def run(self) -> Generator[Report, None, None]:
         """Run due tasks until there are none; yields what became of each, after it is on disk."""
         try:
-            self._start(self._slots[0])  # even with nothing to do: a badge module that is broken is told at once
+            if not self._start(self._slots[0]):  # even with nothing to do: a broken badge module is told at once
+                return
             while True:
                 yield from self._claim()
                 busy = [slot for slot in self._slots if slot.work is not None]
@@ -130,22 +131,35 @@ class Worker:
             if self._left is not None:
                 self._left -= 1
         for slot in idle[: len(tasks)]:
-            if slot.child is None:
-                self._start(slot)
             assert slot.work is not None
-            self._send(slot, slot.work)
+            if self._start(slot):
+                self._send(slot, slot.work)
+            else:
+                self._give_back([slot])
 
-    def _start(self, slot: _Slot) -> None:
-        """Fork a runner; with the database closed, because SQLite's connections do not survive a fork."""
+    def _start(self, slot: _Slot) -> bool:
+        """Fork a runner where there is none; with the database closed, because SQLite's connections do not survive a
+        fork. False where we were stopped meanwhile.
+        """
+        if slot.child is not None:
+            return True
         self._store.close()
         slot.child = Child(partial(runner.serve, self._config))
-        try:
-            answer = slot.child.receive()
-        except ChildDiedError as death:
-            raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
-        if isinstance(answer, BrabeionError):
-            raise answer
-        slot.receivers = answer.receivers
+        deadline = time.monotonic() + children.START
+        while not self._stops and time.monotonic() < deadline:
+            try:
+                answer = slot.child.receive(children.GLANCE)
+            except ChildOverranError:
+                continue
+            except ChildDiedError as death:
+                raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
+            if isinstance(answer, BrabeionError):
+                raise answer
+            slot.receivers = answer.receivers
+            return True
+        if self._stops:
+            return False
+        raise BadgeLoadError(f"the badge modules were not loaded within {children.START:g} s")
 
     def _send(self, slot: _Slot, work: Task | Announce) -> None:
         assert slot.child is not None
@@ -183,12 +197,12 @@ class Worker:
         """One transaction: the lease is still ours, the task goes, its awards come."""
         with self._store.transaction():
             held = deferred.finish(self._store, task)
-            entered = engine.enter(self._store, grants, task.event_number, task.at) if held else []
+            entered = engine.enter(self._store, grants, task.at, event_number=task.event_number) if held else []
         if not held:
             yield LeaseLost(task)
             return
         yield Done(task, entered)
-        new: list[NewAward] = engine.new_awards(entered, task.event_number, task.at)
+        new: list[NewAward] = engine.new_awards(entered, task.at, task.event_number)
         if new and slot.receivers:
             self._send(slot, Announce(new))
 
@@ -199,8 +213,12 @@ class Worker:
 
     def _close(self) -> None:
         """End the runners; what they had not finished goes back."""
-        unfinished = [slot.work for slot in self._slots if isinstance(slot.work, Task)]
-        for slot in self._slots:
+        self._give_back(self._slots)
+
+    def _give_back(self, slots: Sequence[_Slot]) -> None:
+        unfinished = [slot.work for slot in slots if isinstance(slot.work, Task)]
+        for slot in slots:
             slot.close()
+            slot.work = None
         if unfinished:
             deferred.give_back(self._store, unfinished, self._now())

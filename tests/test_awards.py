@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
 from typing import Any
 
 import pytest
@@ -163,6 +165,30 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert shown.count("x") == 50 + 1
 
 
+@pytest.mark.parametrize("command", ["list", "badges", "list --format csv", "queue list", "check"])
+def test_an_answer_that_nobody_can_take(site: Project, command: str) -> None:
+    line = " ".join(site.command(command))
+    for redirection, statuses in ((">&-", (0,)), (">/dev/full", (0, 1))):
+        whole = f"cd {site.directory} && {line} {redirection}"
+        done = subprocess.run(["sh", "-c", whole], stderr=subprocess.PIPE, check=False)
+        assert done.returncode in statuses, done
+        assert b"Traceback" not in done.stderr
+        assert b"defect" not in done.stderr
+
+
+def test_a_name_that_is_no_text_is_bad_input(site: Project) -> None:
+    for option in ("--user", "--badge"):
+        result = site.run("list", option, os.fsdecode(b"\xff"))
+        assert (result.status, "lone surrogate" in result.err) == (2, True)
+
+
+def test_what_users_typed_forges_no_line_of_a_message(points: Project) -> None:
+    result = points.run("fire", "points_awarded", "--user", "a\nError: all is lost", "--state", "{}")
+
+    assert result.out == "recorded points_awarded for a\\nError: all is lost\n"
+    assert points.run("fire", "x\nError: y", "--user", "a").err.count("\n") == 1
+
+
 def test_a_pipe_that_closes_early_is_no_defect(site: Project) -> None:
     process = site.start("list")
     assert process.stdout is not None
@@ -260,6 +286,7 @@ def test_one_level_or_key_is_revoked_alone(site: Project) -> None:
         ("award --user= --badge points --level 1 --reason x", "user is empty"),
         ("revoke --user nobody --badge points --reason x", "'nobody' has no award of 'points'"),
         ("revoke --user alice --badge points --level 2 --reason x", "no award of 'points', level 2"),
+        ("revoke --user alice --badge points --level 99999999999999999999 --reason x", "levels 1 to 3"),
         ("revoke --user alice --badge points", "Missing option '--reason'"),
     ],
 )

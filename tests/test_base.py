@@ -53,6 +53,7 @@ def test_a_good_definition_has_no_mistakes(attributes: dict[str, Any]) -> None:
         ({"levels": BadgeDetail("Gold")}, "levels", "must be a list"),
         ({"levels": ["Gold", 3]}, "levels", "level 2 is 3"),
         ({"levels": [BadgeDetail("")]}, "levels", "level 1"),
+        ({"levels": [BadgeDetail("a", image=object())]}, "levels", "its description and image must be text"),
         ({"events": ...}, "events", "has no events"),
         ({"events": []}, "events", "empty"),
         ({"events": "it_happened"}, "events", "'it_happened'"),

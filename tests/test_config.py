@@ -69,6 +69,22 @@ def test_options_go_before_everything(tmp_path: Path) -> None:
     assert resolved(tmp_path, BRABEION_CONFIG="env.toml").db == str(tmp_path / "env.toml.db")
 
 
+@pytest.mark.parametrize(
+    ("options", "environ", "message"),
+    [
+        (Options(badges=("",)), {}, "an empty path from --badges"),
+        (Options(badges=("a", "")), {}, "an empty path from --badges"),
+        (Options(db=""), {}, "the database '' is not a file"),
+        (Options(), {"BRABEION_BADGES": os.pathsep}, "an empty path from BRABEION_BADGES"),
+    ],
+)
+def test_an_unset_variable_in_a_shell_is_not_taken_for_no_badges(
+    tmp_path: Path, options: Options, environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolved(tmp_path, options, **environ)
+
+
 def test_empty_variables_count_as_unset(tmp_path: Path) -> None:
     assert resolved(tmp_path, BRABEION_DB="", BRABEION_BADGES="", BRABEION_CONFIG="") == resolved(tmp_path)
 
@@ -86,11 +102,12 @@ def test_an_explicit_configuration_names_its_badges_explicitly(tmp_path: Path) -
         ("db = 7", "db is 7; it must be a path"),
         ("badges = []", "badges is []"),
         ('bagdes = "x"', "unknown setting 'bagdes'; known are db, badges, award_timeout"),
-        ("max_attempts = 0", "max_attempts is 0; it must be a whole number, 1 or more"),
+        ("max_attempts = 0", "max_attempts is 0; it must be a whole number from 1 to 1,000"),
         ("max_attempts = 2.5", "a whole number"),
         ("task_timeout = true", "task_timeout is True"),
         ('retry_delay = "soon"', "retry_delay is 'soon'"),
         ("award_timeout = inf", "award_timeout is inf"),
+        ("task_timeout = 1e12", "from 0.1 to 86,400"),
     ],
 )
 def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, text: str, message: str) -> None:
@@ -158,6 +175,13 @@ def test_options_go_before_or_after_the_command(project: Project) -> None:
     assert db.exists()
     after = project.ok("queue", "--db", "wrong.db", "list", "--db", db)
     assert after.err == "no tasks\n"
+
+
+@pytest.mark.parametrize("option", ["--db", "--badges"])
+def test_an_empty_option_reaches_the_check(project: Project, option: str) -> None:
+    project.badge(POINTS)
+
+    assert project.run("fire", "points_awarded", "--user", "a", option, "").status == 78
 
 
 def test_check_shows_what_was_resolved_and_from_where(project: Project) -> None:

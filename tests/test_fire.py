@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,16 @@ def test_debug_shows_the_traceback_and_nothing_else_does(points: Project) -> Non
     assert "Traceback" not in plain.err
     assert "Traceback" in debug.err
     assert "ForeignDatabaseError" in debug.err
+
+
+def test_a_caller_that_ignores_its_children_does_no_harm(points: Project) -> None:
+    process = points.start(
+        "fire", "points_awarded", "--user", "a", "--state", '{"points": 1}',
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )  # fmt: skip
+    process.communicate()
+
+    assert process.returncode == 0
 
 
 def test_closed_streams_do_no_harm(points: Project) -> None:

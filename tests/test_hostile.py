@@ -31,6 +31,20 @@ HOSTILE = {
     "closes-descriptors": ("os.closerange(3, 64)", "it closed file descriptors that were not its own"),
     "recurses": ("return self.award(**state)", "RecursionError"),
     "answers-nonsense": ("return {'level': 1}", "it must return BadgeAwarded"),
+    "answers-with-a-repr-that-raises": (
+        "class Odd:\n    def __repr__(self): raise ValueError('no')\nreturn Odd()",
+        "ValueError: no",
+    ),
+    "answers-with-a-repr-that-hangs": (
+        "class Odd:\n    def __repr__(self): time.sleep(60)\nreturn Odd()",
+        "TimeoutError: no answer within 0.5 s",
+    ),
+    "raises-what-hangs-when-shown": (
+        "class Odd(Exception):\n    def __str__(self): time.sleep(60)\nraise Odd",
+        "TimeoutError: no answer within 0.5 s",
+    ),
+    "raises-a-lone-surrogate": ("raise ValueError('\\ud800')", "ValueError: \\ud800"),
+    "gets-a-real-time-signal": ("os.kill(os.getpid(), signal.SIGRTMIN + 5)", "killed by a real-time signal"),
     "fires": (
         "badges.possibly_award_badge('it_happened', user='x')",
         "possibly_award_badge('it_happened') was called inside award()",
@@ -128,6 +142,32 @@ def _has_ended(pid: int) -> bool:
     return False
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_enumerations_in_an_answer_are_the_values_that_they_are(site: Project, deferred: bool) -> None:
+    site.simple_badge(
+        "import enum\n"
+        "class Level(enum.IntEnum):\n    FIRST = 1\n"
+        "class Key(enum.StrEnum):\n    K = 'k'\n"
+        "return BadgeAwarded(Level.FIRST, Key.K, Level.FIRST)",
+        async_=deferred,
+    )
+
+    assert site.fire().status == 0
+    assert site.run("process-queue").status == 0
+    assert site.sql('SELECT "user", level, "key" FROM awards') == [("k", 1, "1")]
+
+
+def test_a_freeze_that_answers_a_hostile_mapping_is_an_error(site: Project) -> None:
+    path = site.simple_badge("return None", async_=True)
+    path.write_text(path.read_text() + (
+        "    def freeze(self, **state):\n"
+        "        class Odd(dict):\n            def items(self): raise RuntimeError('no items')\n"
+        "        return Odd(state)\n"
+    ))  # fmt: skip
+
+    assert site.fire().json["results"][0]["error"] == "RuntimeError: no items"
+
+
 def test_ingest_outlives_a_badge_that_ends_the_process(site: Project) -> None:
     site.simple_badge("if state['n'] in (3, 700): os._exit(1)\nreturn BadgeAwarded()")
     lines = "".join(f'{{"event": "it_happened", "user": "u{n}", "state": {{"n": {n}}}}}\n' for n in range(1000))
@@ -186,6 +226,37 @@ def test_a_receiver_that_fails_is_reported_and_hurts_nothing(
     assert "heard of one alice One" in result.err
     assert message in result.err
     assert site.sql("SELECT count(*) FROM awards") == [(1,)]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_receiver_may_fire_into_the_store_of_its_command(site: Project, deferred: bool) -> None:
+    site.simple_badge("return BadgeAwarded()", async_=deferred)
+    site.simple_badge("return BadgeAwarded()", slug="collector", events=["collected"])
+    source = site.directory / "badges/receiver.py"
+    source.write_text(
+        "from brabeion_cli import badges\nfrom brabeion_cli.signals import badge_awarded\n\n"
+        "@badge_awarded.connect\ndef receive(sender, badge_award, **kwargs):\n"
+        "    if sender.slug == 'one':\n        badges.possibly_award_badge('collected', user=badge_award.user)\n"
+    )
+
+    for command in ("fire it_happened --user alice", "process-queue"):
+        result = site.ok(*command.split(), "--db", "other.db", "--badges", "badges")
+        assert "failed" not in result.err
+
+    site.db = site.directory / "other.db"
+    assert site.sql("SELECT badge FROM awards ORDER BY 1") == [("collector",), ("one",)]
+    assert not (site.directory / "brabeion.db").exists()
+
+
+def test_awards_by_hand_are_announced(site: Project) -> None:
+    site.simple_badge("return None")
+    site.badge(RECEIVER.format(body="pass"), "receiver.py")
+    site.fire()
+
+    for heard in (True, False):
+        given = site.ok("award", "--user", "bob", "--badge", "one", "--reason", "x", "--json")
+        assert ("heard of one bob One" in given.err) is heard
+        assert given.json["results"][0]["outcome"] == ("awarded" if heard else "held")
 
 
 def test_receivers_hear_of_each_award_once(site: Project) -> None:

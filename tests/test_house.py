@@ -22,7 +22,7 @@ ARROWS = {
     "migrations": "",
     "models": "",
     "watch": "",
-    "children": "",
+    "children": "errors",
     "render": "",
     "trust": "errors",
     "base": "",
@@ -41,14 +41,17 @@ ARROWS = {
     "store": "errors events grants migrations models sqlite",
     "deferred": "errors events isolation store",
     "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
-    "recorder": "children config engine errors events isolation lines loader outcomes registry store watch",
+    "recorder": (
+        "application children config engine errors events isolation lines loader outcomes registry signals store watch"
+    ),
     "intake": "children config errors events isolation lines recorder watch",
     "runner": (
-        "children config deferred engine errors frozen grants isolation loader outcomes recorder registry signals"
+        "application base children config deferred engine errors frozen "
+        "grants isolation loader outcomes recorder registry signals source"
     ),
     "worker": "children config deferred engine errors grants isolation outcomes recorder runner store",
     "reports": "base errors events models registry",
-    "manual": "base errors events grants models outcomes registry store",
+    "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader migrations registry source store",
     "application": "config engine errors events isolation loader outcomes registry store",
@@ -134,5 +137,5 @@ except SystemExit as end:
     names = loaded(code, project)
 
     heavy = {"rich", "tomllib", "asyncio", "importlib.metadata", "ctypes", "difflib"}
-    others = {"worker", "runner", "reports", "manual", "maintenance", "check", "scaffold", "application"}
+    others = {"worker", "runner", "reports", "manual", "maintenance", "check", "scaffold"}
     assert names.isdisjoint(heavy | {f"brabeion_cli.{module}" for module in others})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import time
 from typing import Any
@@ -62,7 +63,7 @@ def test_line_ends_and_byte_order_marks_of_other_systems(points: Project, start:
 
 
 def test_rejects_are_kept_as_they_came(points: Project) -> None:
-    bad = [b"nonsense", b'{"event": "e"}', b"\xff\xfe", b'{"event": "e", "user": NaN}', b"[" * 100_000]
+    bad = [b" nonsense\r", b'{"event": "e"}', b"\xff\xfe", b'{"event": "e", "user": NaN}', b"[" * 100_000]
     data = line(1).encode() + b"\n".join(bad) + b"\n" + line(2).encode()
 
     result = points.run("ingest", "--rejects", "rejects", "--json", stdin=data)
@@ -73,11 +74,38 @@ def test_rejects_are_kept_as_they_came(points: Project) -> None:
         assert f"line {number}: {reason}" in result.err
 
 
-def test_rejects_do_not_overwrite_the_input(points: Project) -> None:
+def test_rejects_overwrite_neither_the_input_nor_the_database(points: Project) -> None:
     path = points.write("events.ndjson", line(1))
+    points.ok("ingest", path)
 
     assert points.run("ingest", path, "--rejects", "events.ndjson").status == 2
+    assert points.run("ingest", path, "--rejects", "brabeion.db").status == 2
+    with path.open("rb") as stdin:
+        process = points.start("ingest", "--rejects", "events.ndjson", stdin=stdin)
+        process.communicate()
+    assert process.returncode == 2
     assert path.read_text() == line(1)
+    assert "is sound" in points.ok("db", "verify").out
+
+
+def test_a_run_that_fails_before_it_begins_keeps_the_old_rejects(points: Project) -> None:
+    points.write("rejects", "precious")
+    points.badge("1 / 0", "odd.py")
+
+    assert points.run("ingest", "--rejects", "rejects", stdin=line(1)).status == 78
+    assert (points.directory / "rejects").read_text() == "precious"
+
+
+def test_an_input_that_does_not_block_is_awaited(points: Project) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = points.start("ingest", "--json", stdin=reader)
+    time.sleep(0.7)
+    os.write(writer, line(1).encode())
+    os.close(writer)
+    os.close(reader)
+
+    assert json.loads(process.communicate()[0])["recorded"] == 1
 
 
 @pytest.mark.parametrize("bad", ["nonsense\n", line(5, state={})])
@@ -179,12 +207,13 @@ def test_killed_and_started_again_it_ends_as_if_never_killed(points: Project) ->
 
 
 def test_a_line_longer_than_can_be_held_is_refused_and_the_stream_goes_on(points: Project) -> None:
-    data = line(1).encode() + b"x" * (65 * 1024 * 1024) + b"\n" + line(2).encode()
+    data = line(1).encode() + b"x" * (200 * 1024 * 1024) + b"\n" + b"[" * 9_000_000 + b"\n" + line(2).encode()
 
     result = points.run("ingest", "--json", stdin=data)
 
-    assert (result.json["recorded"], result.json["rejected"]) == (2, 1)
+    assert (result.json["recorded"], result.json["rejected"]) == (2, 2)
     assert "line 2: the line is longer than 64 MiB" in result.err
+    assert "line 3: the line has 9,000,000 bytes; at most 8,454,144 are read" in result.err
 
 
 def test_a_single_writer_gets_its_turn_beside_a_long_stream(points: Project) -> None:

@@ -158,6 +158,20 @@ def test_a_backup_is_whole_while_others_write(points: Project) -> None:
         writer.join()
 
 
+def test_a_copy_that_is_only_read_stays_as_it_is(points: Project) -> None:
+    copy = points.directory / "copy.db"
+    points.db.chmod(0o600)
+    points.ok("db", "backup", copy)
+    before = copy.read_bytes()
+
+    for command in ("list", "check", "db verify", "queue list", "badges"):
+        points.ok(*command.split(), "--db", copy)
+
+    assert copy.read_bytes() == before
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert not (points.directory / "copy.db-wal").exists()
+
+
 def test_a_backup_overwrites_only_when_told(points: Project) -> None:
     points.write("copy.db", "precious")
 

@@ -251,6 +251,19 @@ def test_a_second_signal_gives_the_current_task_back(project: Project) -> None:
         os.kill(int(started.read_text()), 0)
 
 
+def test_a_signal_ends_a_run_whose_badges_take_forever_to_load(project: Project) -> None:
+    queue(project, "return None")
+    project.badge("import time\nopen('loading', 'w').close()\ntime.sleep(60)", "slow.py")
+    process = project.start("process-queue")
+    while not (project.directory / "loading").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+
+    assert process.returncode == 143
+    assert project.sql("SELECT attempts, token FROM tasks") == [(0, None)]
+
+
 def test_a_task_of_a_badge_that_is_gone_says_so(project: Project) -> None:
     queue(project, "return None")
     (project.directory / "badges/one.py").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import uuid
 from decimal import Decimal
@@ -60,6 +61,7 @@ def test_json_comes_back_as_it_went(value: Any) -> None:
         ("[" * 201 + "]" * 201, "nested deeper than 200"),
         ("[" * 100_000, "nested deeper than 200"),
         ('{"a":' * 100_000, "nested deeper than 200"),
+        ('"' + '\\"[' * 100_000, "not JSON: Unterminated"),  # takes forever where the strings' pattern may backtrack
         ("", "not JSON: Expecting value (line 1, column 1)"),
         ('{"a": 1,}', "not JSON"),
         ("{'a': 1}", "not JSON"),
@@ -124,6 +126,11 @@ class Loose(str):
     pass
 
 
+class Zone(datetime.tzinfo):
+    def utcoffset(self, moment: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta(hours=1)
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
@@ -136,6 +143,9 @@ class Loose(str):
         ({"x": {1: 2}}, "state['x'] has the key 1, which is not text"),
         ({"x": "\ud800"}, "state['x'] contains a lone surrogate"),
         ({"x": Loose("a")}, "state['x'] is a Loose"),
+        ({"x": datetime.datetime(2026, 1, 1, tzinfo=Zone())}, "which cannot be stored; use zoneinfo"),
+        ({"x": functools.reduce(lambda inner, _: (inner,), range(120), ())}, "nested deeper than 200"),
+        ({"x": 10**5000}, "digits"),
     ],
 )
 def test_what_cannot_be_frozen_is_named(state: Any, message: str) -> None:
@@ -263,6 +273,7 @@ def test_a_python_state_is_what_json_would_give_back() -> None:
         (float("inf"), "inf, which is not JSON"),
         ("\ud800", "lone surrogate"),
         ("\0", "NUL"),
+        ([10**5000], "digits"),
     ],
 )
 def test_a_python_state_that_is_no_json_is_named(value: object, message: str) -> None:

@@ -46,12 +46,10 @@ def fire_command(
         brabeion fire points_awarded --user alice --state '{"points": 8000}'
     """
     config = options.resolve()
-    value = events.parse_json(_state_text(state)) if state is not None else {}
+    value = events.parse_json(_state_text(state, config.max_state_bytes)) if state is not None else {}
     made = events.make(event, value, user=user, at=at, id=event_id, now=options.now(), max_bytes=config.max_state_bytes)
-    with _database_for(config, dry_run) as config, contextlib.closing(Intake(config)) as intake:
+    with _database_for(config, dry_run) as there, contextlib.closing(_intake(there, dry_run)) as intake:
         answer, failures = intake.fire(made, strict=strict, dry_run=dry_run)
-    if answer.created and not dry_run:
-        options.notice(f"created {config.db}")
     if answer.unheard is not None:
         verb = "would be recorded" if dry_run else "recorded"
         options.notice(f"{verb}, but no badge listens to {made.name!r}{answer.unheard}")
@@ -64,16 +62,23 @@ def fire_command(
     return 1 if any(outcome.outcome == ERROR for outcome in answer.recorded.outcomes) else 0
 
 
-def _state_text(given: str) -> str:
+def _intake(config: Config, dry_run: bool) -> Intake:
+    return Intake(config) if dry_run else Intake(config, lambda: options.notice(f"created {config.db}"))
+
+
+def _state_text(given: str, max_bytes: int) -> str:
     """The JSON text behind --state."""
+    longest = events.longest_text(max_bytes)
     try:
         if given == "-":
-            data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+            data = sys.stdin.buffer.read(longest + 1) if sys.stdin is not None else b""
         elif given.startswith("@"):
             with open(given[1:], "rb") as file:
-                data = file.read()
+                data = file.read(longest + 1)
         else:
-            return given
+            data = given.encode(errors="surrogateescape")
+        if len(data) > longest:
+            raise EventError(f"more than {longest:,} bytes of state; {max_bytes:,} are recorded (max_state_bytes)")
         return data.decode("utf-8-sig")
     except OSError as error:
         raise FileProblemError(f"cannot read the state from {given[1:]}: {error.strerror}") from error

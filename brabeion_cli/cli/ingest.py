@@ -12,7 +12,6 @@ import click
 
 from brabeion_cli import render
 from brabeion_cli.cli import options
-from brabeion_cli.config import Config
 from brabeion_cli.errors import FileProblemError
 from brabeion_cli.intake import Intake
 from brabeion_cli.lines import Input
@@ -42,17 +41,18 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
         options.notice("reading events from the terminal, one JSON object a line; Ctrl-D ends")
     source = Input(file)
     counts: Counter[str] = Counter()
-    teller = _Teller(config)
+    teller = _Teller()
     with contextlib.ExitStack() as stack:
-        kept = stack.enter_context(_rejects_file(rejects, file)) if rejects else None
+        kept = _Rejects(rejects, source, config.db) if rejects else None
         stack.callback(_summary, counts, as_json, teller)
         meter = stack.enter_context(render.progress("ingest", source.size))
-        intake = stack.enter_context(contextlib.closing(Intake(config)))
+        intake = stack.enter_context(contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))))
         try:
             for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
                 if isinstance(result, Slice):
                     counts.update(result.counts)
-                    _keep(kept, result)
+                    if kept is not None:
+                        kept.write(result)
                     meter(source.position, f"{counts['lines']:,} lines")
                 teller.tell(result)
         except FileProblemError as error:
@@ -63,24 +63,23 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     return 1 if counts["rejected"] or counts["errors"] else 0
 
 
-def _rejects_file(path: str, source: str) -> BinaryIO:
-    try:
-        if os.path.exists(path) and source != "-" and os.path.samefile(path, source):
-            raise FileProblemError(f"--rejects {path} is the input itself; name another file")
-        return open(path, "wb")
-    except OSError as error:
-        raise FileProblemError(f"cannot write the rejects to {path}: {error.strerror}") from error
+class _Rejects:
+    """The file of refused lines; opened when the first lines are settled, so that a run which fails before keeps it."""
 
+    def __init__(self, path: str, source: Input, db: str) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        if source.is_file(path) or (os.path.exists(path) and os.path.exists(db) and os.path.samefile(path, db)):
+            raise FileProblemError(f"--rejects {path} is the input or the database itself; name another file")
 
-def _keep(kept: BinaryIO | None, result: Slice) -> None:
-    """Write the refused lines of a transaction to the rejects."""
-    if kept is None:
-        return
-    try:
-        kept.writelines(line.data + b"\n" for line, _ in result.rejected)
-        kept.flush()
-    except OSError as error:
-        raise FileProblemError(f"cannot write the rejects to {kept.name}: {error.strerror}") from error
+    def write(self, result: Slice) -> None:
+        """Write the refused lines of a transaction, as they came."""
+        try:
+            if self._file is None:
+                self._file = open(self._path, "wb", buffering=0)
+            self._file.writelines(line.data + b"\n" for line, _ in result.rejected)
+        except OSError as error:
+            raise FileProblemError(f"cannot write the rejects to {self._path}: {error.strerror}") from error
 
 
 def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
@@ -99,8 +98,7 @@ def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
 class _Teller:
     """Says on stderr what an operator has to know while a stream goes by."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self) -> None:
         self._failures: Counter[str] = Counter()
         self._unheard: Counter[str] = Counter()
 
@@ -109,8 +107,6 @@ class _Teller:
             for text in result.failures:
                 options.notice(text)
             return
-        if result.created:
-            options.notice(f"created {self._config.db}")
         for refused, reason in result.rejected:
             options.complain(f"line {refused.number}: {reason}")
         for number, badge, failure in result.failed:

@@ -31,6 +31,7 @@ COMMANDS = {
     "db": "database",
 }
 
+FAILED = 1
 INTERRUPTED = 130
 DEFECT = 70
 
@@ -53,11 +54,12 @@ class Main(click.Group):
     ) -> Any:
         if not extra.get("standalone_mode", True):
             return super().main(args, prog_name, **extra)
-        _prepare_streams()
+        _prepare_process()
         before = signal.signal(signal.SIGTERM, _terminate)
         given = options.Given()
         try:
             status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
+            sys.stdout.flush()
         except click.ClickException as error:
             error.show()
             status = error.exit_code
@@ -65,10 +67,13 @@ class Main(click.Group):
             options.notice("interrupted")
             status = INTERRUPTED
         except BrabeionError as error:
-            options.complain(str(error))
+            options.complain_of(error)
             status = error.exit_status
             if given.debug:
                 _show_traceback(error)
+        except OSError as error:
+            options.complain(f"cannot write the answer: {error.strerror}")
+            status = FAILED
         except Exception as error:
             options.complain(
                 f"a defect in brabeion: {type(error).__name__}: {error}; --debug shows where. Please report it"
@@ -85,11 +90,14 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)  # so that whatever is open is closed on the way out
 
 
-def _prepare_streams() -> None:
-    """Whatever the locale and the caller's descriptors: stdin, stdout and stderr are there, and take any text."""
+def _prepare_process() -> None:
+    """Whatever we inherited: stdin, stdout and stderr are there and take any text, and children can be waited for."""
     while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

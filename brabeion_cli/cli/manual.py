@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 import click
 
-from brabeion_cli import loader, manual, render
+from brabeion_cli import engine, loader, manual, render
 from brabeion_cli.cli import options
 from brabeion_cli.cli.fire import describe
+from brabeion_cli.isolation import Guard
 from brabeion_cli.store import open_store
 
 
@@ -29,11 +33,15 @@ def award_command(
     """
     config = options.resolve()
     with open_store(config.db) as store:
-        found = manual.registered(loader.load(config.badges), badge)
+        registry = loader.load(config.badges)
+        found = manual.registered(registry, badge)
         number = manual.level_number(found, level)
-        outcomes = manual.give(
+        outcomes, awards = manual.give(
             store, found, user, number, key, by=by or options.caller(), reason=reason, now=options.now()
         )
+    with Guard(config.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
+        for failure in engine.announce(registry, guard, awards):
+            options.notice(failure)
     if as_json:
         click.echo(render.json_text({"results": [outcome.as_json() for outcome in outcomes]}))
         return
@@ -60,13 +68,9 @@ def revoke_command(
     """
     config = options.resolve()
     with open_store(config.db) as store:
-        number = None
-        if level is not None:
-            number = (
-                int(level)
-                if level.isdecimal()
-                else manual.level_number(manual.registered(loader.load(config.badges), badge), level)
-            )
+        number = None if level is None else manual.number_of(level)
+        if level is not None and number is None:
+            number = manual.level_number(manual.registered(loader.load(config.badges), badge), level)
         revoked = manual.revoke(
             store, user, badge, number, key, by=by or options.caller(), reason=reason, now=options.now()
         )

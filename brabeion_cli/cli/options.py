@@ -13,6 +13,7 @@ import click
 
 from brabeion_cli import config
 from brabeion_cli.config import Config
+from brabeion_cli.errors import BrabeionError, SetupError
 from brabeion_cli.render import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,7 +33,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> Non
     given = ctx.ensure_object(Given)
     if parameter.name == "badges":
         given.badges.extend(value)
-    elif value:
+    elif value not in (None, False):
         setattr(given, str(parameter.name), value)
 
 
@@ -94,10 +95,17 @@ def say(text: str) -> None:
 
 def notice(text: str) -> None:
     """A line that is not the answer, on stderr."""
-    for line in text.splitlines():
-        click.echo(visible(line), err=True)
+    click.echo(visible(text), err=True)
 
 
 def complain(text: str) -> None:
     """An error, on stderr."""
     notice(f"Error: {text}")
+
+
+def complain_of(error: BrabeionError) -> None:
+    """An error of ours; one of setup may have a line for each mistake."""
+    lines = str(error).splitlines() if isinstance(error, SetupError) else [str(error)]
+    complain(lines[0])
+    for line in lines[1:]:
+        notice(line)

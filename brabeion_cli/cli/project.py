@@ -49,7 +49,7 @@ def check_command(as_json: bool) -> int:
     for warning in result.warnings:
         options.notice(f"Warning: {warning}")
     for problem in result.problems:
-        options.complain(str(problem))
+        options.complain_of(problem)
     if not result.problems:
         options.say(f"all is well: {result.badges} badges, schema version {result.schema}")
     return result.exit_status

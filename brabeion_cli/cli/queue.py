@@ -37,8 +37,12 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
     counts: Counter[str] = Counter()
     with open_store(config.db) as store:
         worker = Worker(config, store, workers=workers, limit=limit, max_time=max_time)
-        with _stopping(worker) as stopped, render.progress("process-queue", deferred.waiting(store)) as meter:
-            for report in worker.run():
+        with (
+            _stopping(worker) as stopped,
+            render.progress("process-queue", deferred.waiting(store)) as meter,
+            contextlib.closing(worker.run()) as results,
+        ):
+            for report in results:
                 _count(counts, report)
                 _tell(report, config)
                 meter(counts["done"] + counts["dead"], f"{counts['done']:,} done, {counts['retried']:,} put off")
