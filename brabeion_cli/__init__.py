@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 __all__ = ["badges"]
 
 
-def _fire(event: str, **state: Any) -> Sequence[Any]:
+def _fire(event: str, /, **state: Any) -> Sequence[Any]:
     from brabeion_cli import application
 
     return application.possibly_award_badge(event, **state)

@@ -24,7 +24,7 @@ _loaded: set[BadgeDirectory] = set()
 _one_at_a_time = threading.RLock()  # stdout and the registry are the process's; a receiver may fire in its turn
 
 
-def possibly_award_badge(event: str, *, force_timestamp: object = None, **state: Any) -> list[Outcome]:
+def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **state: Any) -> list[Outcome]:
     """See `Registry.possibly_award_badge`. Badges are those registered in this process and those of the configuration.
 
     It runs in the caller's process: unlike `brabeion fire`, it cannot outlive a badge that ends the process. The
@@ -58,6 +58,9 @@ def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
     with Guard(settings.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
         with open_store(settings.db, create=True) as store, store.transaction():
             recorded = Engine(badges, store, guard).record(event, now)
+        if not badges.listening_to(event.name):
+            near = events.near_matches(event.name, badges.event_names)
+            print(f"brabeion: recorded, but no badge listens to {event.name!r}{near}", file=sys.stderr)
         for failure in engine.announce(badges, guard, recorded.awards):
             print(f"brabeion: {failure}", file=sys.stderr)
     return recorded.outcomes

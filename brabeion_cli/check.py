@@ -6,10 +6,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from brabeion_cli import config, loader
+from brabeion_cli import config, loader, startup
 from brabeion_cli.base import Badge
 from brabeion_cli.config import Config
-from brabeion_cli.errors import BrabeionError
+from brabeion_cli.errors import BrabeionError, StoreDamagedError
+from brabeion_cli.maintenance import schema_problems
 from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.registry import Registry
 from brabeion_cli.source import of_class
@@ -49,6 +50,7 @@ def check(settings: Config) -> Result:
     """Load the badges and open the store of a configuration."""
     result = Result(list(config.describe(settings)))
     try:
+        startup.try_loading(settings)
         registry = loader.load(settings.badges)
         result.badges = len(registry)
         result.warnings += _unregistered(registry)
@@ -57,8 +59,9 @@ def check(settings: Config) -> Result:
     except BrabeionError as error:
         result.problems.append(error)
     try:
-        with open_store(settings.db):
+        with open_store(settings.db) as store:
             result.schema = SCHEMA_VERSION
+            result.problems += [StoreDamagedError(f"{settings.db}: {what}") for what in schema_problems(store)]
     except BrabeionError as error:
         result.problems.append(error)
     return result

@@ -63,11 +63,11 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
     base = os.path.dirname(file) if file is not None else directory
 
     if options.db is not None:
-        db, db_origin = _located(options.db, directory), "--db"
+        db, db_origin = _located(options.db, directory, "--db"), "--db"
     elif environ.get("BRABEION_DB"):
-        db, db_origin = _located(environ["BRABEION_DB"], directory), "BRABEION_DB"
+        db, db_origin = _located(environ["BRABEION_DB"], directory, "BRABEION_DB"), "BRABEION_DB"
     elif "db" in settings:
-        db, db_origin = _located(settings["db"], base), str(file)
+        db, db_origin = _located(settings["db"], base, str(file)), str(file)
     else:
         db, db_origin = os.path.join(directory, DEFAULT_DB), BY_DEFAULT
 
@@ -80,8 +80,10 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
     else:
         names, origin, named = (DEFAULT_BADGES,), BY_DEFAULT, False
     start = base if origin == str(file) else directory
-    if not all(names):
-        raise ConfigError(f"an empty path from {origin}: name a badge directory (is a variable unset?)")
+    if not all(names) or "\0" in "".join(names):
+        raise ConfigError(
+            f"an empty path, or one with NUL, from {origin}: name a badge directory (is a variable unset?)"
+        )
     badges = tuple(BadgeDirectory(_absolute(name, start), origin, not named) for name in names)
 
     numbers = {name: settings[name] for name in NUMBERS if name in settings}
@@ -93,6 +95,8 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
 def _find_file(options: Options, environ: Mapping[str, str], directory: str) -> tuple[str | None, str]:
     """The configuration file and what named it: an option, a variable, or the search."""
     for name, origin in ((options.config, "--config"), (environ.get("BRABEION_CONFIG"), "BRABEION_CONFIG")):
+        if name == "" and origin == "--config":
+            raise ConfigError("an empty path from --config: name a file (is a variable unset?)")
         if name:
             return _absolute(name, directory), origin
     folder = directory
@@ -146,17 +150,17 @@ def _absolute(path: str, start: str) -> str:
     return os.path.normpath(os.path.join(start, os.path.expanduser(path)))
 
 
-def _located(db: str, start: str) -> str:
+def _located(db: str, start: str, origin: str) -> str:
     """A path made absolute; a URL as it is, but for `sqlite:///path`, which is a path."""
     if db.startswith("sqlite:///"):
         db = db.removeprefix("sqlite:///")
     scheme, separator, _ = db.partition("://")
     if separator:
         if scheme in ("postgresql", "postgres"):
-            raise ConfigError(f"--db {scheme}://…: PostgreSQL is not supported yet; name a SQLite file")
-        raise ConfigError(f"--db {scheme}://…: unknown kind of database; name a SQLite file")
+            raise ConfigError(f"{origin}: {scheme}://…: PostgreSQL is not supported yet; name a SQLite file")
+        raise ConfigError(f"{origin}: {scheme}://…: unknown kind of database; name a SQLite file")
     if db.startswith((":memory:", "file:")) or not db or "\0" in db:
-        raise ConfigError(f"the database {db!r} is not a file that is kept; name a SQLite file")
+        raise ConfigError(f"{origin}: the database {db!r} is not a file that is kept; name a SQLite file")
     return _absolute(db, start)
 
 

@@ -115,22 +115,24 @@ def parse_json(text: str) -> Any:
         raise EventError(str(error)) from None
 
 
-def moment(value: object) -> str:
-    """ISO 8601 text or a `datetime` as UTC text with microseconds and Z; without a zone it is UTC already."""
+def moment(value: object, what: str = "at") -> str:
+    """ISO 8601 text or a `datetime` as UTC text with microseconds and Z; without a zone it is UTC already. `what` is
+    the name under which it was given.
+    """
     if isinstance(value, str):
         try:
             parsed = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise EventError(f"at is {value!r:.80}; write ISO 8601, such as 2026-11-22T18:19:00Z") from None
+            raise EventError(f"{what} is {value!r:.80}; write ISO 8601, such as 2026-11-22T18:19:00Z") from None
     elif isinstance(value, datetime):
         parsed = value
     else:
-        raise EventError(f"at is {_kind(value)}; write ISO 8601 text, such as 2026-11-22T18:19:00Z")
+        raise EventError(f"{what} is {_kind(value)}; write ISO 8601 text, such as 2026-11-22T18:19:00Z")
     if parsed.tzinfo is not None:
         try:
             parsed = parsed.astimezone(timezone.utc)
         except OverflowError:
-            raise EventError(f"at is {value!r:.80}, which is outside the years 1 to 9999 in UTC") from None
+            raise EventError(f"{what} is {value!r:.80}, which is outside the years 1 to 9999 in UTC") from None
     return parsed.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -146,7 +148,7 @@ def text_or_number(value: object, what: str) -> str:
 
 def _text(value: object, what: str) -> str:
     if value is None:
-        raise EventError(f"no {what}" + (": give --user, or a user in the state" if what == "user" else ""))
+        raise EventError(f"no {what}" + ("; give one, or a user in the state" if what == "user" else ""))
     if not isinstance(value, str):
         raise EventError(f"{what} is {_kind(value)}; it must be text")
     if not value:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from brabeion_cli import children, recorder
+from brabeion_cli import children, recorder, startup
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
-from brabeion_cli.errors import BadgeLoadError, BrabeionError, LostProcessError
+from brabeion_cli.errors import BrabeionError, LostProcessError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure
 from brabeion_cli.lines import Line
@@ -80,20 +80,16 @@ class Intake:
                     doomed.setdefault(line, {})[badge] = failure
                 lines = lines[done:]
 
-    def _send(self, request: FireRequest | BatchRequest) -> None:
+    def start(self) -> None:
+        """Start the child where there is none: load the badges, open the store. Raises `BrabeionError`s."""
         if self._child is None:
             self._child = Child(partial(recorder.serve, self._config, self._watch))
-            try:
-                ready = self._child.receive(children.START)
-            except ChildDiedError as death:
-                raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
-            except ChildOverranError:
-                self._child.kill()
-                raise BadgeLoadError(f"the badge modules were not loaded within {children.START:g} s") from None
-            if isinstance(ready, BrabeionError):
-                raise ready
-            if ready.created:
+            if startup.await_ready(self._child).created:
                 self._tell_created()
+
+    def _send(self, request: FireRequest | BatchRequest) -> None:
+        self.start()
+        assert self._child is not None
         self._child.send(request)
 
     def _answer(self) -> Any:

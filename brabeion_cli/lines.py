@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import sys
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from brabeion_cli.errors import FileProblemError
 
 CHUNK = 256 * 1024
 MAX_LINE = 64 * 1024 * 1024
-GZIP_MAGIC = b"\x1f\x8b"
+GZIP = b"\x1f"  # the first byte, which no JSON begins with
 BOM = b"\xef\xbb\xbf"
 
 
@@ -34,7 +34,7 @@ class Input:
         try:
             raw = _unbuffered_stdin() if path == "-" else open(path, "rb", buffering=0)
             self._stream = io.BufferedReader(raw, CHUNK)
-            self._zipped = self._stream.peek(2)[:2] == GZIP_MAGIC
+            self._zipped = self._stream.peek(1)[:1] == GZIP
         except OSError as error:
             raise FileProblemError(f"cannot read {path}: {error.strerror}") from error
 
@@ -64,10 +64,9 @@ class Input:
         Blank lines are passed over (but counted), and so is a byte order mark at the start. Raises
         `FileProblemError` where the input cannot be read on.
         """
-        stream = gzip.GzipFile(fileobj=self._stream) if self._zipped else self._stream
         number, rest, cut = 0, bytearray(), False
         try:
-            while chunk := stream.read1(CHUNK):
+            for chunk in _unzipped(self._stream) if self._zipped else iter(partial(self._stream.read1, CHUNK), b""):
                 rest += chunk
                 if b"\n" in chunk:
                     *complete, rest = rest.split(b"\n")
@@ -81,11 +80,26 @@ class Input:
                 if len(rest) > MAX_LINE:
                     del rest[MAX_LINE:]
                     cut = True
-        except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        except (EOFError, zlib.error, OSError) as error:
             raise FileProblemError(f"{self.name} cannot be read after line {number}: {error}") from error
         last = _line(number + 1, rest, not cut)
         if last.data.strip():
             yield [last]
+
+
+def _unzipped(stream: io.BufferedReader) -> Iterator[bytes]:
+    """The bytes inside gzip, one member or several, as they come (`gzip.GzipFile` waits until its buffer is full)."""
+    member, begun = zlib.decompressobj(wbits=31), False
+    while chunk := stream.read1(CHUNK):
+        while chunk:
+            begun = True
+            yield member.decompress(chunk, CHUNK)
+            chunk = member.unconsumed_tail
+            if member.eof:
+                chunk = member.unused_data.lstrip(b"\0")
+                member, begun = zlib.decompressobj(wbits=31), False
+    if begun:
+        raise EOFError("the archive ends in the middle")
 
 
 def _line(number: int, data: bytearray, whole: bool) -> Line:

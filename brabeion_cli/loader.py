@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
@@ -16,7 +17,7 @@ from brabeion_cli.config import BadgeDirectory
 from brabeion_cli.errors import BadgeLoadError, ConfigError
 from brabeion_cli.registry import Registry, badges
 
-ASYNC_AS_NAME = re.compile(r"\s*async\s*(:|=)")
+ASYNC_AS_NAME = re.compile(r"\basync\s*[:=]")
 PACKAGE_PREFIX = "brabeion_badges_"
 _package_numbers = itertools.count(1)
 
@@ -29,7 +30,7 @@ def load(directories: Iterable[BadgeDirectory]) -> Registry:
     """
     alias.install()
     seen: set[str] = set()
-    with badges.collecting_mistakes() as mistakes, contextlib.redirect_stdout(sys.stderr), _no_bytecode():
+    with badges.collecting_mistakes() as mistakes, _stdout_as_stderr(), _no_bytecode():
         for directory in directories:
             files = _badge_files(directory)
             package = _package(directory.path)
@@ -57,7 +58,7 @@ def _badge_files(directory: BadgeDirectory) -> list[str]:
     except OSError as error:
         raise ConfigError(f"badge directory {directory.path} (from {directory.origin}): {error.strerror}") from error
     files = [
-        path for name in names if name.endswith(".py") and os.path.isfile(path := os.path.join(directory.path, name))
+        path for name in names if name.endswith(".py") and not os.path.isdir(path := os.path.join(directory.path, name))
     ]
     if directory.searched:
         for path in files:  # also those with _, which the others may import
@@ -91,10 +92,12 @@ def _execute(package: str, path: str) -> list[str]:
         exec(code, module.__dict__)
     except SyntaxError as error:
         mistake = _syntax_mistake(error, path)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
-        place = source.of_failure(error.__traceback__, os.path.dirname(path)) or (path, 1)
+        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a person's, not the file's
+        place = source.of_failure(error.__traceback__, os.path.dirname(path))
+        if place is None or os.path.dirname(place[0]) == os.path.dirname(__file__):
+            place = (path, 1)  # it could not even be read
         mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
     else:
         return []
@@ -104,7 +107,7 @@ def _execute(package: str, path: str) -> list[str]:
 
 def _syntax_mistake(error: SyntaxError, path: str) -> str:
     hint = ""
-    if ASYNC_AS_NAME.match(error.text or ""):
+    if ASYNC_AS_NAME.search(error.text or ""):
         hint = " (write async_ instead of async, which is a keyword since Python 3.7)"
     return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{hint}"
 
@@ -116,3 +119,15 @@ def _no_bytecode() -> Iterator[None]:
         yield
     finally:
         sys.dont_write_bytecode = before
+
+
+@contextlib.contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """For Python code and for the commands that it starts."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # an application may have closed either
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(2, 1)
+        yield

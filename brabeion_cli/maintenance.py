@@ -46,6 +46,11 @@ def backup(store: Store, path: str, *, overwrite: bool = False) -> int:
         raise FileProblemError(f"{path} is there already; nothing was written. Choose another name, or say --overwrite")
     if os.path.exists(path) and os.path.samefile(path, store.path):
         raise FileProblemError(f"{path} is the database itself")
+    for log in (f"{path}-wal", f"{path}-journal"):
+        if os.path.exists(log):
+            raise FileProblemError(
+                f"{log} belongs to another database and would be read into the copy; choose another name"
+            )
     partial = f"{path}.{os.getpid()}.partial"
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(os.stat(store.path).st_mode)))
@@ -84,7 +89,7 @@ def problems(store: Store) -> Iterator[str]:
                 yield line
         for table, number, parent, _ in database.execute_sql("PRAGMA foreign_key_check"):
             yield f"{table}: row {number} refers to a row of {parent} that is not there"
-        yield from _schema_problems(store)
+        yield from schema_problems(store)
         for rule, query in RULES.items():
             count = database.execute_sql(query).fetchone()[0]
             if count:
@@ -95,7 +100,8 @@ def problems(store: Store) -> Iterator[str]:
         yield f"reading stopped: {error}"
 
 
-def _schema_problems(store: Store) -> Iterator[str]:
+def schema_problems(store: Store) -> Iterator[str]:
+    """Tables and indexes that are missing or differ."""
     query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
         for statement in itertools.chain(*MIGRATIONS):

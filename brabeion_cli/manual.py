@@ -19,7 +19,7 @@ def level_number(badge: Badge, level: str | None) -> int:
     """A level by number, by name (in any case), or the only one. Raises `UnknownBadgeError`."""
     names = [badge.detail(number).name for number in range(1, len(badge.levels) + 1)]
     for number, name in enumerate(names, 1):
-        if level is not None and name.casefold() == level.casefold():
+        if level is not None and number_of(level) is None and name.casefold() == level.casefold():
             return number
     try:
         return grants.checked_level(badge, level if level is None else number_of(level) or level)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from brabeion_cli import application, children, engine, events, loader
+from brabeion_cli import application, children, engine, events, loader, sqlite
 from brabeion_cli.children import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.engine import Engine
@@ -25,7 +25,7 @@ from brabeion_cli.watch import SharedWatch
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
-ALONE = 300.0  # seconds, beyond a badge's time-out, after which a child ends itself
+ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
 
 Doomed = Mapping[str, Failure]
 """Badges that are not to be asked, with the failure that stands as their answer."""
@@ -107,6 +107,8 @@ class Recorder:
         self._engine = Engine(registry, store, guard, watch)
         watch.check = channel.require_open
         self._breathe_until = 0.0
+        badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
+        self._longest = sqlite.PATIENCE + (badges + 1) * config.award_timeout + ALONE
 
     def answer(self, request: FireRequest | BatchRequest) -> None:
         self._stay()
@@ -117,7 +119,7 @@ class Recorder:
         self._channel.end_after(None)
 
     def _stay(self) -> None:
-        self._channel.end_after(self._config.award_timeout + ALONE)
+        self._channel.end_after(self._longest)
 
     def _fire(self, request: FireRequest) -> None:
         event = request.event

@@ -43,7 +43,8 @@ class Registry:
     def _enter(self, badge: type[Badge]) -> list[Mistake]:
         holder = self._by_slug.get(badge.slug)
         if holder is not None:
-            place = source.short(source.of_class(type(holder)))
+            file, line = source.of_class(type(holder)) or ("no file", 0)
+            place = f"{file}:{line}"
             return [
                 Mistake("slug", f"slug {badge.slug!r} is taken by {type(holder).__name__} ({place}); slugs are unique")
             ]
@@ -108,7 +109,7 @@ class Registry:
         """Name the function behind `possibly_award_badge`: the package does, so that this module needs no engine."""
         self._fire = fire
 
-    def possibly_award_badge(self, event: str, **state: Any) -> Sequence[Any]:
+    def possibly_award_badge(self, event: str, /, **state: Any) -> Sequence[Any]:
         """Record an event and award what it earns, as `brabeion fire` does, on the store the configuration names.
 
         `user` is needed; `force_timestamp` (a `datetime`, UTC where it has no zone, or ISO 8601 text) dates the

@@ -50,9 +50,9 @@ def awards(registry: Registry, chosen: Filter) -> Iterator[Row]:
     if chosen.badge is not None:
         query = query.where(Award.badge == text_or_number(chosen.badge, "badge"))
     if chosen.since is not None:
-        query = query.where(Award.awarded_at >= moment(chosen.since))
+        query = query.where(Award.awarded_at >= moment(chosen.since, "--since"))
     if chosen.until is not None:
-        query = query.where(Award.awarded_at < moment(chosen.until))
+        query = query.where(Award.awarded_at < moment(chosen.until, "--until"))
     if chosen.level is not None:
         query = query.where(_is_level(registry, chosen.level))
     if chosen.highest:

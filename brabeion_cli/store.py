@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -130,6 +131,8 @@ def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATI
 def _check_file(path: str, create: bool) -> None:
     """Refuse what is no database by its first bytes, before SQLite touches it."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise NoDatabaseError(f"the database {path} is not a file: name a SQLite file")
         with open(path, "rb") as file:
             header = file.read(100)
     except FileNotFoundError:
@@ -141,7 +144,7 @@ def _check_file(path: str, create: bool) -> None:
         if not os.path.isdir(folder):
             raise NoDatabaseError(f"no database at {path}: the folder {folder} is not there; create it first") from None
         return
-    except (IsADirectoryError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
         raise NoDatabaseError(f"the database {path} is not a file: {error.strerror}") from None
     except OSError as error:
         raise StoreError(f"the database {path} is out of reach: {error.strerror}. Check its permissions") from error

@@ -9,11 +9,10 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple
 
-from brabeion_cli import children, deferred, engine, runner
+from brabeion_cli import children, deferred, engine, runner, startup
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
-from brabeion_cli.errors import BadgeLoadError, BrabeionError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
 from brabeion_cli.outcomes import NewAward
@@ -145,21 +144,11 @@ class Worker:
             return True
         self._store.close()
         slot.child = Child(partial(runner.serve, self._config))
-        deadline = time.monotonic() + children.START
-        while not self._stops and time.monotonic() < deadline:
-            try:
-                answer = slot.child.receive(children.GLANCE)
-            except ChildOverranError:
-                continue
-            except ChildDiedError as death:
-                raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
-            if isinstance(answer, BrabeionError):
-                raise answer
-            slot.receivers = answer.receivers
-            return True
-        if self._stops:
+        ready = startup.await_ready(slot.child, stopped=lambda: self._stops > 0)
+        if ready is None:
             return False
-        raise BadgeLoadError(f"the badge modules were not loaded within {children.START:g} s")
+        slot.receivers = ready.receivers
+        return True
 
     def _send(self, slot: _Slot, work: Task | Announce) -> None:
         assert slot.child is not None

@@ -147,6 +147,13 @@ def test_what_badges_print_stays_off_stdout(project: Project, capsys: pytest.Cap
     assert capsys.readouterr() == ("", "hello\n")
 
 
+def test_an_event_nobody_listens_to_is_said(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    register()
+
+    assert list(badges.possibly_award_badge("it_happend", user="a", event="any name will do")) == []
+    assert "no badge listens to 'it_happend' (did you mean 'it_happened'?)" in capsys.readouterr().err
+
+
 def test_another_registry_has_no_store() -> None:
     with pytest.raises(NotImplementedError, match=r"brabeion_cli\.badges"):
         Registry().possibly_award_badge("it_happened", user="a")

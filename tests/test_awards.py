@@ -85,7 +85,8 @@ def test_filters(site: Project, arguments: list[str], rows: list[tuple[str, int]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--since", "yesterday"], "write ISO 8601"),
+        (["--since", "yesterday"], "--since is 'yesterday'; write ISO 8601"),
+        (["--limit", "9" * 20], "not in the range"),
         (["--level", "Sliver"], "no badge has a level 'Sliver' (did you mean 'Silver'?)"),
         (["--limit", "0"], "0 is not in the range"),
         (["--format", "xml"], "xml"),

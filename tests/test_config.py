@@ -72,10 +72,11 @@ def test_options_go_before_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "environ", "message"),
     [
-        (Options(badges=("",)), {}, "an empty path from --badges"),
-        (Options(badges=("a", "")), {}, "an empty path from --badges"),
-        (Options(db=""), {}, "the database '' is not a file"),
-        (Options(), {"BRABEION_BADGES": os.pathsep}, "an empty path from BRABEION_BADGES"),
+        (Options(badges=("",)), {}, "an empty path, or one with NUL, from --badges"),
+        (Options(badges=("a", "")), {}, "an empty path, or one with NUL, from --badges"),
+        (Options(config=""), {}, "an empty path from --config"),
+        (Options(db=""), {}, "--db: the database '' is not a file"),
+        (Options(), {"BRABEION_BADGES": os.pathsep}, "an empty path, or one with NUL, from BRABEION_BADGES"),
     ],
 )
 def test_an_unset_variable_in_a_shell_is_not_taken_for_no_badges(

@@ -185,6 +185,7 @@ def test_a_missing_badge_directory_is_a_matter_of_setup(tmp_path: Path) -> None:
     ("env", "user"),
     [
         ({"LC_ALL": "C"}, "Ærøskøbing 🏅 عربي"),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "Zoë"),
         ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}, "\\x"),
     ],
 )
@@ -194,6 +195,7 @@ def test_any_locale_round_trips(points: Project, env: dict[str, str], user: str)
 
     assert result.json["event"]["user"] == user
     assert points.run("list", "--json", env=env).json[0]["user"] == user
+    assert points.run("list", "--json", "--user", user, env=env).json[0]["user"] == user
     assert points.run("list", env=env).status == 0
 
 

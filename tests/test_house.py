@@ -41,19 +41,21 @@ ARROWS = {
     "store": "errors events grants migrations models sqlite",
     "deferred": "errors events isolation store",
     "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
+    "startup": "children config errors loader",
     "recorder": (
-        "application children config engine errors events isolation lines loader outcomes registry signals store watch"
+        "application children config engine errors events isolation "
+        "lines loader outcomes registry signals sqlite store watch"
     ),
-    "intake": "children config errors events isolation lines recorder watch",
+    "intake": "children config errors events isolation lines recorder startup watch",
     "runner": (
         "application base children config deferred engine errors frozen "
         "grants isolation loader outcomes recorder registry signals source"
     ),
-    "worker": "children config deferred engine errors grants isolation outcomes recorder runner store",
+    "worker": "children config deferred engine grants isolation outcomes recorder runner startup store",
     "reports": "base errors events models registry",
     "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
-    "check": "base config errors loader migrations registry source store",
+    "check": "base config errors loader maintenance migrations registry source startup store",
     "application": "config engine errors events isolation loader outcomes registry store",
     "__init__": "application registry",
     "__main__": "cli",

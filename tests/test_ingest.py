@@ -150,11 +150,13 @@ def test_a_damaged_archive_keeps_what_came_before(points: Project) -> None:
     assert points.sql("SELECT count(*) FROM events") == [(result.json["recorded"],)]
 
 
-def test_lines_that_trickle_in_are_committed_as_they_come(points: Project) -> None:
+@pytest.mark.parametrize("zipped", [False, True])
+def test_lines_that_trickle_in_are_committed_as_they_come(points: Project, zipped: bool) -> None:
     process = points.start("ingest")
     assert process.stdin is not None
     for number in range(1, 4):
-        process.stdin.write(line(number).encode())
+        data = line(number).encode()
+        process.stdin.write(gzip.compress(data) if zipped else data)
         process.stdin.flush()
         deadline = time.monotonic() + 20
         while not points.db.exists() or not _is_recorded(points, number):

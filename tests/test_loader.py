@@ -11,6 +11,7 @@ import pytest
 import brabeion_cli.base
 from brabeion_cli import loader
 from brabeion_cli.errors import BadgeLoadError, ConfigError, UntrustedPathError
+from brabeion_cli.store import open_store
 from tests.conftest import POINTS, Project, directory
 
 ORIGINAL_IMPORTS = POINTS.replace("brabeion_cli", "brabeion")
@@ -141,11 +142,18 @@ def test_mistakes_of_all_files_are_told_together_with_file_and_line(project: Pro
         assert part in line
 
 
-@pytest.mark.parametrize("line", ["async = True", "async: bool = True", "    async=True"])
+@pytest.mark.parametrize("line", ["x = 2; async = True", "async: bool = True", "    async=True"])
 def test_async_as_a_name_gets_the_hint(project: Project, line: str) -> None:
     project.badge(f"class A:\n    x = 1\n    {line.strip()}\n")
 
     with pytest.raises(BadgeLoadError, match=r"badge\.py:3: .*write async_ instead of async"):
+        load(project)
+
+
+def test_a_file_that_cannot_be_read_is_a_mistake_at_its_place(project: Project) -> None:
+    (project.directory / "badges/gone.py").symlink_to("nowhere.py")
+
+    with pytest.raises(BadgeLoadError, match=r"badges/gone\.py:1: FileNotFoundError"):
         load(project)
 
 
@@ -154,7 +162,7 @@ def test_a_duplicate_slug_names_both_places(project: Project) -> None:
     project.badge(POINTS, "b.py")
 
     with pytest.raises(
-        BadgeLoadError, match=r"b\.py:5: PointsBadge: slug 'points' is taken by PointsBadge \(a\.py:4\)"
+        BadgeLoadError, match=r"b\.py:5: PointsBadge: slug 'points' is taken by PointsBadge \(.*badges/a\.py:4\)"
     ):
         load(project)
 
@@ -184,6 +192,18 @@ def test_code_found_by_searching_that_belongs_to_another_user_is_not_executed(pr
     assert loader.load([directory(project.directory / "badges")]).slugs == ["points"]
 
 
+@pytest.mark.parametrize("command", ["list --json", "check --json", "badges --json"])
+def test_what_a_badge_module_starts_prints_to_stderr(project: Project, command: str) -> None:
+    project.badge(POINTS + "    import os; os.system('echo shell'); print('python')\n")
+    project.fire("points_awarded", {"points": 6000})
+
+    result = project.ok(*command.split())
+
+    assert result.json
+    assert "shell" in result.err
+    assert "python" in result.err
+
+
 def test_what_a_badge_module_prints_goes_to_stderr(project: Project) -> None:
     project.badge(POINTS + "    print('loading')\n")
 
@@ -210,7 +230,16 @@ def test_a_broken_badge_module_stops_every_command_that_needs_it(project: Projec
 def test_a_badge_module_that_ends_the_process_is_not_a_success(project: Project) -> None:
     project.badge("import os\nos._exit(0)")
 
-    result = project.fire()
+    for command in (
+        "fire it_happened --user a",
+        "ingest",
+        "process-queue",
+        "check",
+        "award --user a --badge b --reason c",
+    ):
+        project.db.unlink(missing_ok=True)
+        open_store(str(project.db), create=True).close()
+        result = project.run(*command.split())
 
-    assert result.status == 78
-    assert "did not survive being loaded: its process ended with exit status 0" in result.err
+        assert result.status == 78
+        assert "did not survive being loaded: its process ended with exit status 0" in result.err

@@ -100,6 +100,12 @@ def test_check_says_all_that_is_wrong(points: Project) -> None:
     assert sum(line.startswith("Error: ") for line in points.run("check").err.splitlines()) == 2
 
 
+def test_check_misses_tables(points: Project) -> None:
+    points.sql("DROP TABLE tasks")
+
+    assert "tasks is missing from the schema" in points.run("check").err
+
+
 def test_check_warns_of_a_badge_that_is_never_registered(points: Project) -> None:
     points.badge(POINTS.replace("badges.register(PointsBadge)", "").replace('"points"', '"other"'), "other.py")
 
@@ -182,6 +188,8 @@ def test_a_backup_overwrites_only_when_told(points: Project) -> None:
     points.ok("db", "backup", "copy.db", "--overwrite")
     assert points.run("db", "backup", "brabeion.db", "--overwrite").status == 2
     assert points.run("db", "backup", "nowhere/copy.db").status == 2
+    points.write("copy.db-wal", "a log of somebody's")
+    assert points.run("db", "backup", "copy.db", "--overwrite").status == 2
     assert sorted(path.name for path in points.directory.glob("*.partial")) == []
 
 

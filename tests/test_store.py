@@ -184,7 +184,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: p
 
 
 def test_a_directory_is_no_database(tmp_path: Path) -> None:
-    with pytest.raises(NoDatabaseError, match="is not a file: Is a directory"):
+    with pytest.raises(NoDatabaseError, match="is not a file"):
         open_store(str(tmp_path), create=True)
 
 

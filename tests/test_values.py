@@ -206,7 +206,7 @@ def test_times_are_iso_8601_and_utc_without_a_zone(given_at: object, at: str) ->
         ({"name": ""}, "the event's name is empty"),
         ({"name": 7}, "the event's name is a number; it must be text"),
         ({"name": "x" * 256}, "has 256 characters; at most 255"),
-        ({"user": None}, "no user: give --user, or a user in the state"),
+        ({"user": None}, "no user; give one, or a user in the state"),
         ({"user": ""}, "user is empty"),
         ({"user": True}, "user is a boolean"),
         ({"user": 1.5}, "user is a number; it must be text"),

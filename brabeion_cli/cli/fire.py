@@ -89,7 +89,9 @@ def _state_text(given: str, max_bytes: int) -> str:
 @contextlib.contextmanager
 def _database_for(config: Config, dry_run: bool) -> Iterator[Config]:
     """The configuration itself; for a dry run without a database, one that names an empty one for the moment."""
-    if not dry_run or os.path.exists(config.db):
+    missing = not os.path.exists(config.db) and os.path.isdir(os.path.dirname(config.db))
+    empty = os.path.isfile(config.db) and not os.path.getsize(config.db)
+    if not dry_run or not (missing or empty):
         yield config
         return
     import tempfile

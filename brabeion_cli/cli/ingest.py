@@ -47,6 +47,7 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
         stack.callback(_summary, counts, as_json, teller)
         meter = stack.enter_context(render.progress("ingest", source.size))
         intake = stack.enter_context(contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))))
+        intake.start()  # what is wrong with badges or database is told before the first line comes
         try:
             for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
                 if isinstance(result, Slice):

@@ -55,6 +55,7 @@ class Main(click.Group):
         if not extra.get("standalone_mode", True):
             return super().main(args, prog_name, **extra)
         _prepare_process()
+        args = [_as_utf8(argument) for argument in (sys.argv[1:] if args is None else args)]
         before = signal.signal(signal.SIGTERM, _terminate)
         given = options.Given()
         try:
@@ -101,6 +102,14 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _as_utf8(argument: str) -> str:
+    """An argument as the UTF-8 that it is, whatever Python took it for in a locale that knows only ASCII."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError:
+        return argument
 
 
 def _show_traceback(error: BaseException) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from brabeion_cli import engine, loader, manual, render
+from brabeion_cli import engine, loader, manual, render, startup
 from brabeion_cli.cli import options
 from brabeion_cli.cli.fire import describe
 from brabeion_cli.isolation import Guard
@@ -32,6 +32,7 @@ def award_command(
         brabeion award --user alice --badge points --level Gold --reason "won the quiz"
     """
     config = options.resolve()
+    startup.try_loading(config)
     with open_store(config.db) as store:
         registry = loader.load(config.badges)
         found = manual.registered(registry, badge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -58,6 +59,8 @@ def everywhere(command: F) -> F:
     return command
 
 
+COUNT = click.IntRange(1, 2**63 - 1)  # what SQLite can count
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
 
@@ -95,7 +98,7 @@ def say(text: str) -> None:
 
 def notice(text: str) -> None:
     """A line that is not the answer, on stderr."""
-    click.echo(visible(text), err=True)
+    print(visible(text), file=sys.stderr, flush=True)  # click.echo() would write through a progress bar
 
 
 def complain(text: str) -> None:

@@ -18,12 +18,11 @@ from brabeion_cli.store import open_store
 from brabeion_cli.worker import Died, Done, Failed, LeaseLost, ReceiversFailed, Report, Worker
 
 COUNTS = ("done", "awarded", "retried", "dead", "remaining")
-TASK_NUMBER = click.IntRange(1, 2**63 - 1)
 
 
 @click.command("process-queue")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run at most N tasks.")
-@click.option("--max-time", type=click.FloatRange(min=0), metavar="SECONDS", help="Begin no task after that time.")
+@click.option("--limit", type=options.COUNT, metavar="N", help="Run at most N tasks.")
+@click.option("--max-time", type=click.FloatRange(0, 10**9), metavar="SECONDS", help="Begin no task after that time.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="Run N tasks at once (1).")
 @options.as_json
 @options.everywhere
@@ -117,7 +116,7 @@ def queue_command() -> None:
 @queue_command.command("list")
 @click.option("--badge", help="Only that badge's tasks.")
 @click.option("--dead", is_flag=True, help="Only tasks that were given up after too many attempts.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N tasks.")
+@click.option("--limit", type=options.COUNT, metavar="N", help="At most N tasks.")
 @options.as_json
 @options.everywhere
 def list_command(badge: str | None, dead: bool, limit: int | None, as_json: bool) -> None:
@@ -146,7 +145,7 @@ def list_command(badge: str | None, dead: bool, limit: int | None, as_json: bool
 
 
 @queue_command.command("retry")
-@click.argument("tasks", type=TASK_NUMBER, nargs=-1, metavar="[TASK]...")
+@click.argument("tasks", type=options.COUNT, nargs=-1, metavar="[TASK]...")
 @click.option("--all", "all_dead", is_flag=True, help="Every dead task.")
 @options.as_json
 @options.everywhere
@@ -162,7 +161,7 @@ def retry_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None
 
 
 @queue_command.command("drop")
-@click.argument("tasks", type=TASK_NUMBER, nargs=-1, metavar="[TASK]...")
+@click.argument("tasks", type=options.COUNT, nargs=-1, metavar="[TASK]...")
 @click.option("--all", "all_dead", is_flag=True, help="Every dead task.")
 @options.as_json
 @options.everywhere
