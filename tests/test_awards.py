@@ -86,9 +86,9 @@ def test_filters(site: Project, arguments: list[str], rows: list[tuple[str, int]
     ("arguments", "message"),
     [
         (["--since", "yesterday"], "--since is 'yesterday'; write ISO 8601"),
-        (["--limit", "9" * 20], "not in the range"),
+        (["--limit", "9" * 20], "is too large"),
         (["--level", "Sliver"], "no badge has a level 'Sliver' (did you mean 'Silver'?)"),
-        (["--limit", "0"], "0 is not in the range"),
+        (["--limit", "0"], "'0' is not a whole number, 1 or more"),
         (["--format", "xml"], "xml"),
         (["--json", "--format", "csv"], "contradict"),
     ],

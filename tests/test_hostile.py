@@ -125,7 +125,8 @@ def test_children_left_behind_are_ended(site: Project, deferred: bool) -> None:
     )
     for command in ("fire it_happened --user a", "process-queue"):
         # Not a pipe, which the child would hold open.
-        site.start(*command.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait()
+        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        site.start(*command.split(), **nothing).wait()
 
     child = int((site.directory / "child").read_text())
     assert _has_ended(child)

@@ -190,6 +190,23 @@ def test_limit_and_max_time_end_a_run(project: Project) -> None:
     assert project.ok("process-queue", "--max-time", 0.1, "--json").json == COUNTS | {"done": 1, "remaining": 2}
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--limit=0", "'0' is not a whole number, 1 or more"),
+        ("--limit=x", "'x' is not a whole number, 1 or more"),
+        ("--max-time=nan", "'nan' is not a number, 0 or more"),
+        ("--max-time=-1", "'-1' is not a number, 0 or more"),
+        ("--workers=65", "'65' is too large; at most 64"),
+    ],
+)
+def test_numbers_out_of_bounds_are_wrong_usage(project: Project, option: str, message: str) -> None:
+    result = project.run("process-queue", option)
+
+    assert result.status == 2
+    assert message in result.err
+
+
 def test_workers_run_side_by_side(project: Project) -> None:
     queue(project, "time.sleep(0.5)\nreturn BadgeAwarded(key=os.getpid())", count=6)
     started = time.monotonic()

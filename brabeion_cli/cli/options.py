@@ -59,7 +59,29 @@ def everywhere(command: F) -> F:
     return command
 
 
-COUNT = click.IntRange(1, 2**63 - 1)  # what SQLite can count
+class Number(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.5 only
+    """A number within bounds, without Click's remark on them in each help text."""
+
+    name = "number"
+
+    def __init__(self, kind: type[int] | type[float], least: float, most: float) -> None:
+        self._kind, self._least, self._most = kind, least, most
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        try:
+            number = self._kind(value)
+        except ValueError:
+            number = float("nan")
+        if number > self._most:
+            self.fail(f"{value!r:.40} is too large; at most {self._most:,}", parameter, ctx)
+        if not number >= self._least:
+            kind = "whole number" if self._kind is int else "number"
+            self.fail(f"{value!r:.40} is not a {kind}, {self._least:g} or more", parameter, ctx)
+        return number
+
+
+COUNT = Number(int, 1, 2**63 - 1)  # what SQLite can count
+SECONDS = Number(float, 0, 10**9)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 

@@ -22,8 +22,8 @@ COUNTS = ("done", "awarded", "retried", "dead", "remaining")
 
 @click.command("process-queue")
 @click.option("--limit", type=options.COUNT, metavar="N", help="Run at most N tasks.")
-@click.option("--max-time", type=click.FloatRange(0, 10**9), metavar="SECONDS", help="Begin no task after that time.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="Run N tasks at once (1).")
+@click.option("--max-time", type=options.SECONDS, metavar="SECONDS", help="Begin no task after that time.")
+@click.option("--workers", type=options.Number(int, 1, 64), default=1, metavar="N", help="Run N tasks at once (1).")
 @options.as_json
 @options.everywhere
 def process_queue_command(limit: int | None, max_time: float | None, workers: int, as_json: bool) -> int:
