@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import faulthandler
 import os
 import pickle
 import select
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from brabeion_cli.channel import CLOSED_DESCRIPTORS, HEADER, Channel, packed
 from brabeion_cli.errors import LostProcessError
 
-HEADER = struct.Struct(">Q")
-CLOSED_DESCRIPTORS = 71  # the exit status of a child that finds its pipe closed under it
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
 
@@ -32,40 +29,6 @@ class ChildDiedError(Exception):
 
 class ChildOverranError(Exception):
     """No answer in time."""
-
-
-class Channel:
-    """The child's end: requests come in, answers go out."""
-
-    def __init__(self, requests: int, answers: int) -> None:
-        self._requests, self._answers = requests, answers
-
-    def receive(self) -> Any:
-        """The next request. Raises `EOFError` when the parent has closed its end, or is no more."""
-        (size,) = HEADER.unpack(_read(self._requests, HEADER.size))
-        return pickle.loads(_read(self._requests, size))
-
-    def send(self, answer: Any) -> None:
-        """Send an answer, or one of several."""
-        _write(self._answers, answer)
-
-    def end_after(self, seconds: float | None) -> None:
-        """End this process after so many seconds, wherever it hangs; None takes that back.
-
-        The parent does so much earlier; this is for a child whose parent was killed. It works where no signal is
-        handled, in the midst of C code.
-        """
-        if seconds is None:
-            faulthandler.cancel_dump_traceback_later()
-        else:
-            faulthandler.dump_traceback_later(seconds, exit=True)
-
-    def require_open(self) -> None:
-        """End the process where code that it ran has closed descriptors which were not its own."""
-        try:
-            os.fstat(self._answers)
-        except OSError:
-            os._exit(CLOSED_DESCRIPTORS)
 
 
 class Child:
@@ -106,7 +69,7 @@ class Child:
 
     def send(self, request: Any) -> None:
         """Send a request. A child that died in the meantime is noticed when its answer is awaited."""
-        rest = _packed(request)
+        rest = packed(request)
         os.set_blocking(self._requests, False)
         while rest:
             if select.select([], [self._requests], [], GLANCE)[1]:
@@ -226,27 +189,6 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-
-
-def _packed(message: Any) -> memoryview:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return memoryview(HEADER.pack(len(data)) + data)
-
-
-def _write(fd: int, message: Any) -> None:
-    rest = _packed(message)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
-def _read(fd: int, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        received = os.read(fd, min(size - len(data), 1 << 20))
-        if not received:
-            raise EOFError
-        data += received
-    return bytes(data)
 
 
 def _cause(status: int) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from brabeion_cli import application, children, engine, events, loader, sqlite
-from brabeion_cli.children import Channel
+from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.engine import Engine
 from brabeion_cli.errors import BrabeionError, EventError

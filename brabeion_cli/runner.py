@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from brabeion_cli import application, children, engine, frozen, loader, source
 from brabeion_cli.base import Badge
-from brabeion_cli.children import Channel
+from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
 from brabeion_cli.errors import BrabeionError

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from brabeion_cli import children, loader
-from brabeion_cli.children import Channel, Child, ChildDiedError, ChildOverranError
+from brabeion_cli.channel import Channel
+from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
 from brabeion_cli.errors import BadgeLoadError, BrabeionError
 

@@ -21,8 +21,9 @@ ARROWS = {
     "signals": "",
     "migrations": "",
     "models": "",
+    "channel": "",
     "watch": "",
-    "children": "errors",
+    "children": "channel errors",
     "render": "",
     "trust": "errors",
     "base": "",
@@ -41,15 +42,15 @@ ARROWS = {
     "store": "errors events grants migrations models sqlite",
     "deferred": "errors events isolation store",
     "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
-    "startup": "children config errors loader",
+    "startup": "channel children config errors loader",
     "recorder": (
-        "application children config engine errors events isolation "
+        "application channel children config engine errors events isolation "
         "lines loader outcomes registry signals sqlite store watch"
     ),
     "intake": "children config errors events isolation lines recorder startup watch",
     "runner": (
-        "application base children config deferred engine errors frozen "
-        "grants isolation loader outcomes recorder registry signals source"
+        "application base channel children config deferred engine errors "
+        "frozen grants isolation loader outcomes recorder registry signals source"
     ),
     "worker": "children config deferred engine grants isolation outcomes recorder runner startup store",
     "reports": "base errors events models registry",
