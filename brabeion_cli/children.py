@@ -17,6 +17,7 @@ from brabeion_cli.channel import CLOSED_DESCRIPTORS, HEADER, Channel, packed
 from brabeion_cli.errors import LostProcessError
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
 GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
 
 

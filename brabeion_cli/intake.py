@@ -24,7 +24,6 @@ from brabeion_cli.lines import Line
 from brabeion_cli.recorder import Announced, BatchRequest, FireAnswer, FireRequest, Slice
 from brabeion_cli.watch import SharedWatch
 
-GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 
 
@@ -103,7 +102,7 @@ class Intake:
                 now_calls, _, badge = self._watch.read()
                 if badge is None or now_calls != calls:
                     calls, since = now_calls, time.monotonic()
-                elif time.monotonic() - since > self._config.award_timeout + GRACE:
+                elif time.monotonic() - since > self._config.award_timeout + children.GRACE:
                     self._child.kill()
                     raise ChildDiedError(f"TimeoutError: no answer within {self._config.award_timeout:g} s") from None
                 continue

@@ -22,8 +22,6 @@ from brabeion_cli.signals import badge_awarded
 
 T = TypeVar("T")
 
-GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
-
 
 class Ready(NamedTuple):
     """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards."""
@@ -58,7 +56,7 @@ def serve(config: Config, channel: Channel) -> None:
         while True:
             channel.end_after(None)
             request: Task | Announce = channel.receive()
-            channel.end_after(config.task_timeout + 2 * GRACE)
+            channel.end_after(config.task_timeout + 2 * children.GRACE)
             if isinstance(request, Announce):
                 channel.send(Announced(engine.announce(registry, guard, request.awards)))
             else:

@@ -122,7 +122,7 @@ class Worker:
         out_of_time = self._until is not None and time.monotonic() >= self._until
         if not wanted or self._stops or out_of_time:
             return
-        lease = self._config.task_timeout + runner.GRACE + SLACK
+        lease = self._config.task_timeout + children.GRACE + SLACK
         tasks, died = deferred.claim(self._store, wanted, lease, self._config.max_attempts, self._now())
         yield from map(Died, died)
         for slot, task in zip(idle, tasks, strict=False):
@@ -153,7 +153,7 @@ class Worker:
     def _send(self, slot: _Slot, work: Task | Announce) -> None:
         assert slot.child is not None
         slot.work = work
-        slot.deadline = time.monotonic() + self._config.task_timeout + runner.GRACE
+        slot.deadline = time.monotonic() + self._config.task_timeout + children.GRACE
         slot.child.send(work)
 
     def _look(self, slot: _Slot) -> Iterator[Report]:
