@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from brabeion_cli import source
-from brabeion_cli.base import Badge, Mistake, definition_mistakes
+from brabeion_cli.base import Badge
+from brabeion_cli.definition import Mistake, definition_mistakes
 from brabeion_cli.errors import BadgeLoadError
 
 B = TypeVar("B", bound=type[Badge])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail, definition_mistakes
+from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
+from brabeion_cli.definition import definition_mistakes
 from brabeion_cli.errors import BadgeLoadError
 from brabeion_cli.registry import Registry
 

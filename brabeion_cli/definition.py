@@ -1,0 +1,104 @@
+"""The check of a badge's definition: all that is wrong with a class, not only the first thing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from brabeion_cli.base import Badge, BadgeDetail
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+# Bits of code.co_flags, as the module `inspect` names them.
+TAKES_KEYWORDS, IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR = 0x08, 0x20, 0x80, 0x200
+
+
+class Mistake(NamedTuple):
+    """One thing wrong in a definition; `attribute` is where to look, None for the class as a whole."""
+
+    attribute: str | None
+    text: str
+
+
+def definition_mistakes(badge: object) -> list[Mistake]:
+    """What is wrong with a badge class; nothing where it may be registered."""
+    if not (isinstance(badge, type) and issubclass(badge, Badge)):
+        return [Mistake(None, f"register() takes a class made from Badge, not {badge!r:.80}")]
+    return [
+        *_slug_mistakes(badge),
+        *_levels_mistakes(badge),
+        *_events_mistakes(badge),
+        *_switch_mistakes(badge),
+        *_award_mistakes(badge),
+    ]
+
+
+def _slug_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
+    slug = getattr(badge, "slug", None)
+    if slug is None:
+        yield Mistake("slug", 'has no slug; write slug = "a-short-name"')
+    elif not isinstance(slug, str) or not SLUG.fullmatch(slug):
+        yield Mistake(
+            "slug", f"slug is {slug!r:.120}; it must be 1 to 100 of a-z, 0-9, - and _, a letter or digit first"
+        )
+
+
+def _levels_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
+    levels = getattr(badge, "levels", None)
+    if levels is None:
+        yield Mistake("levels", 'has no levels; write levels = ["Bronze", "Silver"] (or one name)')
+    elif not isinstance(levels, (list, tuple)) or isinstance(levels, BadgeDetail):
+        yield Mistake("levels", f"levels is {levels!r:.80}; it must be a list of names or BadgeDetail, lowest first")
+    elif not levels:
+        yield Mistake("levels", "levels is empty; a badge has at least one")
+    else:
+        for number, level in enumerate(levels, 1):
+            name = level.name if isinstance(level, BadgeDetail) else level
+            more = level[1:] if isinstance(level, BadgeDetail) else ()
+            if not all(text is None or isinstance(text, str) for text in more):
+                yield Mistake("levels", f"level {number} is {level!r:.80}; its description and image must be text")
+            if not isinstance(name, str) or not name.strip():
+                yield Mistake(
+                    "levels", f"level {number} is {level!r:.80}; it must be a name or a BadgeDetail with a name"
+                )
+
+
+def _events_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
+    events = getattr(badge, "events", None)
+    if events is None:
+        yield Mistake("events", 'has no events; write events = ["points_awarded"]')
+    elif not isinstance(events, (list, tuple, set, frozenset)):
+        yield Mistake("events", f"events is {events!r:.80}; it must be a list of event names")
+    elif not events:
+        yield Mistake("events", "events is empty; a badge listens to at least one")
+    else:
+        for event in events:
+            if not isinstance(event, str) or not event:
+                yield Mistake("events", f"event {event!r:.80} is not a name")
+
+
+def _switch_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
+    for switch in ("multiple", "async_", "cumulative"):
+        value = getattr(badge, switch)
+        if not isinstance(value, bool):
+            yield Mistake(switch, f"{switch} is {value!r:.80}; it must be True or False")
+    levels = getattr(badge, "levels", None)
+    if badge.multiple is True and isinstance(levels, (list, tuple)) and len(levels) > 1:
+        yield Mistake("multiple", f"a multiple badge has exactly one level, this one has {len(levels)}")
+    if hasattr(badge, "async"):
+        yield Mistake("async", "write async_ instead of async (async is a keyword since Python 3.7)")
+
+
+def _award_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
+    if badge.award is Badge.award:
+        yield Mistake("award", "has no award(self, **state)")
+    for name in ("award", "freeze"):
+        code = getattr(getattr(badge, name), "__code__", None)
+        if code is None:  # not a plain function: its author knows what they do
+            continue
+        if code.co_flags & (IS_COROUTINE | IS_ASYNC_GENERATOR):
+            yield Mistake(name, f"{name}() is an async def; write a plain def (async_ = True defers the badge)")
+        elif code.co_flags & IS_GENERATOR:
+            yield Mistake(name, f"{name}() yields; it must return")
+        if not code.co_flags & TAKES_KEYWORDS:
+            yield Mistake(name, f"{name}() must take **state: write def {name}(self, **state)")
