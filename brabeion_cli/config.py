@@ -43,9 +43,10 @@ class Config(NamedTuple):
     max_attempts: int = 5
     retry_delay: float = 30.0
     max_state_bytes: int = 1024 * 1024
+    timezone: str = "UTC"
 
 
-#: What brabeion.toml may say, besides db and badges: name → kind, least and greatest value.
+#: What brabeion.toml may say, besides db, badges and timezone: name → kind, least and greatest value.
 NUMBERS: dict[str, tuple[type, float, float]] = {
     "award_timeout": (float, 0.1, 3600),
     "task_timeout": (float, 0.1, 86400),
@@ -86,10 +87,10 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
         )
     badges = tuple(BadgeDirectory(_absolute(name, start), origin, not named) for name in names)
 
-    numbers = {name: settings[name] for name in NUMBERS if name in settings}
+    others = {name: settings[name] for name in (*NUMBERS, "timezone") if name in settings}
     origins = {"config": file_origin, "db": db_origin, "badges": origin}
-    origins |= {name: str(file) if name in numbers else BY_DEFAULT for name in NUMBERS}
-    return Config(db, badges, file, origins, **numbers)
+    origins |= {name: str(file) if name in others else BY_DEFAULT for name in (*NUMBERS, "timezone")}
+    return Config(db, badges, file, origins, **others)
 
 
 def _find_file(options: Options, environ: Mapping[str, str], directory: str) -> tuple[str | None, str]:
@@ -136,14 +137,26 @@ def _mistake(name: str, value: Any) -> str | None:
         if isinstance(value, list) and value and all(isinstance(path, str) and path for path in value):
             return None
         return f"badges is {value!r}; it must be a path or a list of paths"
+    if name == "timezone":
+        return _zone_mistake(value)
     if name not in NUMBERS:
-        known = ", ".join(["db", "badges", *NUMBERS])
+        known = ", ".join(["db", "badges", "timezone", *NUMBERS])
         return f"unknown setting {name!r}; known are {known}"
     kind, least, most = NUMBERS[name]
     right_kind = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     if right_kind and least <= value <= most:
         return None
     return f"{name} is {value!r:.80}; it must be a {'whole ' if kind is int else ''}number from {least:,} to {most:,}"
+
+
+def _zone_mistake(name: Any) -> str | None:
+    from brabeion_cli import days
+
+    try:
+        days.zone(name if isinstance(name, str) else repr(name))
+    except ValueError as error:
+        return f"timezone: {error}"
+    return None
 
 
 def _absolute(path: str, start: str) -> str:
@@ -168,5 +181,5 @@ def describe(config: Config) -> Sequence[tuple[str, str, str]]:
     """(setting, value, origin) of everything, for `brabeion check`."""
     rows = [("config", config.file or "none", config.origins["config"]), ("db", config.db, config.origins["db"])]
     rows += [("badges", directory.path, directory.origin) for directory in config.badges]
-    rows += [(name, str(getattr(config, name)), config.origins[name]) for name in NUMBERS]
+    rows += [(name, str(getattr(config, name)), config.origins[name]) for name in (*NUMBERS, "timezone")]
     return rows

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from brabeion_cli.errors import NoSuchTaskError
-from brabeion_cli.events import moment
+from brabeion_cli.events import BADGE_AWARDED, moment
 from brabeion_cli.isolation import Failure
+from brabeion_cli.journal import Entry
 from brabeion_cli.store import Store
 
 MAX_DELAY = 3600.0  # seconds; where doubling stops
@@ -19,29 +21,36 @@ HELD = "WHERE number = ? AND token = ?"
 
 
 class Task(NamedTuple):
-    """A claimed task, with all that its evaluation needs. `state` is the frozen state, None for the event's own."""
+    """A claimed task, with all that its evaluation needs. `state` is what `freeze()` returned, or None; `award` tells
+    of the award that it is about, where that is not the event itself.
+    """
 
     number: int
     token: str
     badge: str
     attempts: int
     state: str | None
-    event_number: int
-    event_name: str
-    user: str
-    at: str
-    event_state: str
+    award: str | None
+    event: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """What is to be judged: the event, or the award that it led to."""
+        return self.event if self.award is None else self.event._replace(name=BADGE_AWARDED, **json.loads(self.award))
 
 
 def defer(
-    store: Store, badge: str, event_number: int, state: str | None, now: datetime, failure: Failure | None = None
+    store: Store, badge: str, entry: Entry, state: str | None, now: datetime, failure: Failure | None = None
 ) -> int:
     """Put an evaluation in the queue, due at once; return the task's number."""
     error, where = failure or (None, None)
+    award = None
+    if entry.name == BADGE_AWARDED:
+        award = json.dumps({name: getattr(entry, name) for name in ("user", "text", "position", "depth")})
     cursor = store.database.execute_sql(
-        "INSERT INTO tasks (event_number, badge, state, attempts, due_at, error, error_at) "
-        "VALUES (?, ?, ?, 0, ?, ?, ?)",
-        (event_number, badge, state, moment(now), error, where),
+        "INSERT INTO tasks (event_number, badge, state, attempts, due_at, error, error_at, award) "
+        "VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
+        (entry.number, badge, state, moment(now), error, where, award),
     )
     number: int = cursor.lastrowid
     return number
@@ -72,12 +81,13 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
             (token, moment(now + timedelta(seconds=lease)), moment(now), limit),
         ).fetchall()
         rows = store.database.execute_sql(
-            'SELECT t.number, t.token, t.badge, t.attempts, t.state, e.number, e.name, e."user", e.at, e.state '
+            "SELECT t.number, t.token, t.badge, t.attempts, t.state, t.award, "
+            'e.number, e.name, e."user", e.at, e.id, e.state '
             "FROM tasks t JOIN events e ON e.number = t.event_number "
             f"WHERE t.number IN ({', '.join('?' * len(claimed))}) ORDER BY t.number",
             [number for (number,) in claimed],
         )
-        return Claim([Task(*row) for row in rows], [number for (number,) in died])
+        return Claim([Task._make([*row[:6], Entry(*row[6:])]) for row in rows], [number for (number,) in died])
 
 
 def finish(store: Store, task: Task) -> bool:

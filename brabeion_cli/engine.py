@@ -9,12 +9,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from brabeion_cli import deferred, frozen, grants, source, strictjson
+from brabeion_cli import deferred, source, strictjson
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import EventError
-from brabeion_cli.events import Event, parse_moment
+from brabeion_cli.events import BADGE_AWARDED, Event, parse_moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.journal import Entry, Journal, award_state
+from brabeion_cli.judging import Case, freeze, judge
 from brabeion_cli.outcomes import (
     AWARDED,
     ERROR,
@@ -34,6 +36,8 @@ from brabeion_cli.store import Store
 
 T = TypeVar("T")
 
+MAX_DEPTH = 20  # awards that lead to one another, before it is called endless
+
 
 class Watch(Protocol):
     """Somebody who wants to know which badge is being asked, in case it takes the process with it."""
@@ -48,17 +52,21 @@ class Watch(Protocol):
 class Engine:
     """Judges events by the badges of a registry and enters what they earn in a store.
 
-    The caller opens the transaction, so that one may hold many events, and enters the guard.
+    The caller opens the transaction, so that one may hold many events, and enters the guard. `timezone` is where days
+    begin for badges that do not say.
     """
 
-    def __init__(self, registry: Registry, store: Store, guard: Guard, watch: Watch | None = None) -> None:
+    def __init__(
+        self, registry: Registry, store: Store, guard: Guard, watch: Watch | None = None, timezone: str = "UTC"
+    ) -> None:
         self._registry = registry
         self._store = store
         self._guard = guard
         self._watch = watch
+        self._journal = Journal(store.database, timezone, registry.level_name)
 
     def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> Recorded:
-        """Enter the event, ask the badges that listen, enter awards and tasks.
+        """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
 
         Badges in `doomed` are not asked: what failed before stands as their answer. Raises `EventError` where the
         event's id is taken by another event.
@@ -67,31 +75,49 @@ class Engine:
         if number is None:
             return Recorded(event._replace(at=self._require_same(event)), True, [], [])
         recorded = Recorded(event, False, [], [])
-        for badge in self._registry.listening_to(event.name):
-            try:
-                if doomed and badge.slug in doomed:
-                    raise BadgeFailedError(doomed[badge.slug])
-                if badge.async_:
-                    self._put_off(badge, recorded, number, now)
-                else:
-                    self._award(badge, recorded, number)
-            except BadgeFailedError as error:
-                task = deferred.defer(self._store, badge.slug, number, None, now, error.failure)
-                recorded.outcomes.append(Outcome(badge.slug, ERROR, task=task, **error.failure._asdict()))
+        entry = Entry(number, event.name, event.user, event.at, event.id, event.text)
+        cases = [Case(entry, self._journal, state=event.state)]
+        for case in cases:  # which grow meanwhile: an award is an event, too
+            cases += self._ask_listeners(case, recorded, now, doomed or {})
         return recorded
 
-    def _award(self, badge: Badge, recorded: Recorded, number: int) -> None:
-        event = recorded.event
-        granted = judge(badge, state_of(event.state, event.text, event.user), event.user, number, self._ask)
-        entered = enter(self._store, granted, event.at, event_number=number)
+    def _ask_listeners(
+        self, case: Case, recorded: Recorded, now: datetime, doomed: Mapping[str, Failure]
+    ) -> list[Case]:
+        """Ask each badge that listens; the awards that came of it, as cases where anybody listens to those."""
+        already = len(recorded.awards)
+        for badge in self._registry.listening_to(case.entry.name):
+            try:
+                require_end(case.entry)
+                if badge.slug in doomed:
+                    raise BadgeFailedError(doomed[badge.slug])
+                if badge.async_:
+                    self._put_off(badge, case, recorded, now)
+                else:
+                    self._award(badge, case, recorded)
+            except EndlessAwardsError as error:
+                recorded.outcomes.append(Outcome(badge.slug, ERROR, error=str(error)))
+            except BadgeFailedError as error:
+                task = deferred.defer(self._store, badge.slug, case.entry, None, now, error.failure)
+                recorded.outcomes.append(Outcome(badge.slug, ERROR, task=task, **error.failure._asdict()))
+        if not self._registry.listening_to(BADGE_AWARDED):
+            return []
+        return [self._award_case(award.grant, case.entry) for award in recorded.awards[already:]]
+
+    def _award_case(self, grant: Grant, entry: Entry) -> Case:
+        name = self._registry.level_name(grant.badge, grant.level)
+        return Case(award_entry(self._store, grant, name, entry), self._journal)
+
+    def _award(self, badge: Badge, case: Case, recorded: Recorded) -> None:
+        entry = case.entry
+        entered = enter(self._store, judge(badge, case, self._ask), entry.at, event_number=entry.number)
         outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
         recorded.outcomes.extend(outcomes or [Outcome(badge.slug, NONE)])
-        recorded.awards.extend(new_awards(entered, event.at, number))
+        recorded.awards.extend(new_awards(entered, entry.at, entry.number))
 
-    def _put_off(self, badge: Badge, recorded: Recorded, number: int, now: datetime) -> None:
-        event = recorded.event
-        text = freeze(badge, state_of(event.state, event.text, event.user), self._ask)
-        task = deferred.defer(self._store, badge.slug, number, text, now)
+    def _put_off(self, badge: Badge, case: Case, recorded: Recorded, now: datetime) -> None:
+        text = freeze(badge, case, self._ask)
+        task = deferred.defer(self._store, badge.slug, case.entry, text, now)
         recorded.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
 
     def _ask(self, badge: Badge, work: Callable[[], T]) -> T:
@@ -127,43 +153,6 @@ class Engine:
         return str(at)
 
 
-class Ask(Protocol):
-    """Runs a piece of work that calls a badge, guarded. Raises `BadgeFailedError`."""
-
-    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
-        """What `work()` returns."""
-
-
-def state_of(state: dict[str, Any], text: str, user: str) -> dict[str, Any]:
-    """A copy of a state for one badge to keep, with the user."""
-    flat = not any(isinstance(value, (dict, list)) for value in state.values())
-    return {**(state if flat else json.loads(text)), "user": user}
-
-
-def freeze(badge: Badge, state: dict[str, Any], ask: Ask) -> str:
-    """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
-
-    def kept() -> str:
-        # Encoded under guard, too: what it returns may have methods of its own.
-        answer = badge.freeze(**state)
-        if isinstance(answer, Mapping):
-            answer = {key: value for key, value in answer.items() if key not in ("user", "history")}
-        return frozen.encode(answer)
-
-    return ask(badge, kept)
-
-
-def judge(badge: Badge, state: dict[str, Any], user: str, event_number: int, ask: Ask) -> list[Grant]:
-    """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`."""
-    try:
-        return ask(badge, lambda: grants.from_answer(badge, badge.award(**state), user, event_number))
-    except BadgeFailedError as error:
-        if isinstance(error.__cause__, grants.WrongAnswerError):
-            where = source.short(source.of_class(type(badge), "award"))
-            raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
-        raise
-
-
 def enter(
     store: Store,
     granted: Sequence[Grant],
@@ -179,13 +168,40 @@ def enter(
         if store.add_award(grant, at, event_number, given_by, reason):
             entered.append((grant, AWARDED))
         elif not grant.implied:
-            entered.append((grant, REVOKED if store.is_revoked(grant) else HELD))
+            on_record = store.award(grant)
+            entered.append((grant, REVOKED if on_record and on_record.revoked else HELD))
     return entered
 
 
 def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int | None = None) -> list[NewAward]:
     """Those of the entered grants that were not there before."""
     return [NewAward(grant, event_number, at) for grant, outcome in entered if outcome == AWARDED]
+
+
+def award_entry(store: Store, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
+    """The event that an award is, for badges that listen to `badge_awarded`; `entry` earned it."""
+    on_record = store.award(grant)
+    assert on_record is not None
+    return entry._replace(
+        name=BADGE_AWARDED,
+        user=grant.user,
+        text=award_state(grant.badge, grant.level, level_name, grant.key),
+        position=on_record.position,
+        depth=entry.depth + 1,
+    )
+
+
+class EndlessAwardsError(Exception):
+    """Awards for awards for awards, without an end."""
+
+
+def require_end(entry: Entry) -> None:
+    """Refuse an award that too many others have led to. Raises `EndlessAwardsError`."""
+    if entry.depth > MAX_DEPTH:
+        raise EndlessAwardsError(
+            f"not asked: an award led to an award {MAX_DEPTH} times in a row; a badge that listens to {BADGE_AWARDED} "
+            "must not award without end for its own awards or those of another such badge"
+        )
 
 
 def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch: Watch | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from brabeion_cli.errors import EventError
 
 MAX_NAME = 255
 RESERVED = ("history", "force_timestamp", "self")  # award(self, **state) could not take a second self
+BADGE_AWARDED = "badge_awarded"  # what an award is, as an event
 LINE_KEYS = ("event", "user", "at", "id", "state")
 
 
@@ -49,6 +50,10 @@ def make(
     who = text_or_number(user if user is not None else inner_user, "user")
     if user is not None and inner_user is not None and text_or_number(inner_user, "user") != who:
         raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
+    if name == BADGE_AWARDED:
+        raise EventError(
+            f"{BADGE_AWARDED} is brabeion's own event: it happens when a badge is awarded; fire another name"
+        )
     text = strictjson.compact(state)
     size = len(text.encode())
     if size > max_bytes:

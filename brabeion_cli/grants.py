@@ -13,7 +13,7 @@ NO_KEY = ""
 """The key of an award that has none: text, because NULLs are never equal and so would never be unique."""
 
 ANY_OCCASION = 0
-"""The occasion of an award that is given once; a `multiple` badge without a key has one for each event."""
+"""The occasion of an award that is given once; for a `multiple` badge without a key each event is another one."""
 
 
 class Grant(NamedTuple):
@@ -34,7 +34,7 @@ class WrongAnswerError(Exception):
     """`award()` answered what no badge may answer."""
 
 
-def from_answer(badge: Badge, answer: object, user: str, event_number: int) -> list[Grant]:
+def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
     """The grants behind an answer, in the order in which they are entered. Raises `WrongAnswerError`."""
     if answer is None:
         return []
@@ -45,7 +45,7 @@ def from_answer(badge: Badge, answer: object, user: str, event_number: int) -> l
         )
     grants: list[Grant] = []
     for awarded in _flat(badge, answer):
-        grants += _levels(badge, awarded, user, event_number)
+        grants += _levels(badge, awarded, user, occasion)
     return list(dict.fromkeys(grants))
 
 
@@ -63,14 +63,14 @@ def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
         yield from _flat(badge, further)
 
 
-def _levels(badge: Badge, awarded: BadgeAwarded, user: str, event_number: int) -> list[Grant]:
+def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> list[Grant]:
     level = checked_level(badge, awarded.level)
     try:
         who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
         key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
     except EventError as error:
         raise WrongAnswerError(f"award() of badge {badge.slug!r} answered {awarded!r:.200}: {error}") from None
-    return of_level(badge, level, who, key, event_number)
+    return of_level(badge, level, who, key, occasion)
 
 
 def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> list[Grant]:

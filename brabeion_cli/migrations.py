@@ -54,5 +54,40 @@ VERSION_1 = (
     'CREATE INDEX "task_due_at" ON "tasks" ("due_at")',
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1]
+#: What the questions of a badge about its user's past need: indexes, and running counts.
+VERSION_2 = (
+    'CREATE INDEX "event_user_name_at" ON "events" ("user", "name", "at")',
+    'CREATE INDEX "event_name_at" ON "events" ("name", "at")',
+    'ALTER TABLE "events" ADD COLUMN "tally" INTEGER NOT NULL DEFAULT 0',
+    'ALTER TABLE "events" ADD COLUMN "late" INTEGER NOT NULL DEFAULT 0',
+    """
+    UPDATE events SET tally = known.tally, late = known.later IS NOT NULL AND known.later > events.at
+    FROM (
+        SELECT number, row_number() OVER of_name AS tally,
+            max(at) OVER (of_name ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
+        FROM events WINDOW of_name AS (PARTITION BY "user", name ORDER BY number)
+    ) known
+    WHERE known.number = events.number
+    """,
+    """
+    UPDATE events SET tally = (
+        SELECT count(*) FROM events e
+        WHERE e."user" = events."user" AND e.name = events.name AND e.at <= events.at AND e.number <= events.number
+    )
+    WHERE late = 1
+    """,
+    'CREATE INDEX "event_late" ON "events" ("user", "name", "number") WHERE late = 1',
+    'ALTER TABLE "awards" ADD COLUMN "position" INTEGER NOT NULL DEFAULT 0',
+    'CREATE INDEX "award_event_number_position" ON "awards" ("event_number", "position")',
+    """
+    UPDATE awards SET position = (
+        SELECT count(*) FROM awards a WHERE a.event_number = awards.event_number
+        AND (a.badge, a.level, a."key", a."user") <= (awards.badge, awards.level, awards."key", awards."user")
+    )
+    WHERE event_number IS NOT NULL
+    """,
+    'ALTER TABLE "tasks" ADD COLUMN "award" TEXT',
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2]
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -14,9 +14,15 @@ class Event(Model):
     at = TextField()
     id = TextField(null=True, unique=True)  # the caller's
     state = TextField()  # JSON
+    tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth of its user and name, when it was recorded
+    late = IntegerField(constraints=[SQL("DEFAULT 0")])  # 1: a later one of its user and name was recorded before
 
     class Meta:
         table_name = "events"
+        indexes = ((("user", "name", "at"), False), (("name", "at"), False))
+
+
+Event.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number") WHERE late = 1'))
 
 
 class Award(Model):
@@ -34,12 +40,14 @@ class Award(Model):
     revoked_at = TextField(null=True)
     revoked_by = TextField(null=True)
     revoked_because = TextField(null=True)
+    position = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth award of its event; 0: by hand
 
     class Meta:
         table_name = "awards"
         # "Nothing is awarded twice" is this key, not a look before the insert.
         primary_key = CompositeKey("user", "badge", "level", "key", "occasion")
         without_rowid = True
+        indexes = ((("event", "position"), False),)
         constraints = [SQL("CHECK (event_number IS NOT NULL OR (given_by IS NOT NULL AND reason IS NOT NULL))")]
 
 
@@ -58,6 +66,7 @@ class Task(Model):
     token = TextField(null=True)  # of the worker that holds it
     error = TextField(null=True)
     error_at = TextField(null=True)  # file and line
+    award = TextField(null=True)  # what it is about, where that is an award and not the event itself; JSON
 
     class Meta:
         table_name = "tasks"

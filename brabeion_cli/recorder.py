@@ -104,7 +104,7 @@ class Recorder:
     ) -> None:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
-        self._engine = Engine(registry, store, guard, watch)
+        self._engine = Engine(registry, store, guard, watch, config.timezone)
         watch.check = channel.require_open
         self._breathe_until = 0.0
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)

@@ -78,6 +78,11 @@ class Registry:
         """The badge with that slug, or None."""
         return self._by_slug.get(slug)
 
+    def level_name(self, slug: str, level: int) -> str | None:
+        """What a level is called, None where there is no such badge or level."""
+        badge = self._by_slug.get(slug)
+        return str.__str__(badge.detail(level).name) if badge is not None and level <= len(badge.levels) else None
+
     def listening_to(self, event: str) -> Sequence[Badge]:
         """The badges that listen to an event, in the order of registration."""
         return self._by_event.get(event, ())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import traceback
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from brabeion_cli import application, children, engine, frozen, loader, source
+from brabeion_cli import application, children, engine, loader, source, sqlite
 from brabeion_cli.base import Badge
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
 from brabeion_cli.errors import BrabeionError
+from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.journal import Journal
+from brabeion_cli.judging import Case, judge
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
@@ -24,9 +27,13 @@ T = TypeVar("T")
 
 
 class Ready(NamedTuple):
-    """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards."""
+    """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards, `collectors` which
+    badges listen to `badge_awarded`, `level_names` what the levels of each badge are called.
+    """
 
     receivers: bool
+    collectors: list[str]
+    level_names: dict[str, list[str]]
 
 
 class Judged(NamedTuple):
@@ -51,19 +58,27 @@ def serve(config: Config, channel: Channel) -> None:
         error.add_note(traceback.format_exc())
         channel.send(error)
         return
-    channel.send(Ready(bool(badge_awarded)))
-    with Guard(config.task_timeout) as guard:
+    channel.send(_ready(registry))
+    database = sqlite.Database(config.db)  # it connects when a badge asks for its history
+    journal = Journal(database, config.timezone, registry.level_name)
+    with Guard(config.task_timeout) as guard, contextlib.closing(database):
         while True:
             channel.end_after(None)
             request: Task | Announce = channel.receive()
             channel.end_after(config.task_timeout + 2 * children.GRACE)
             if isinstance(request, Announce):
+                database.close()  # a receiver may fire in its turn, over a connection of its own
                 channel.send(Announced(engine.announce(registry, guard, request.awards)))
             else:
-                channel.send(_run(request, registry, guard))
+                channel.send(_run(request, registry, journal, guard))
 
 
-def _run(task: Task, registry: Registry, guard: Guard) -> Judged | Failure:
+def _ready(registry: Registry) -> Ready:
+    names = {badge.slug: [badge.detail(level).name for level in range(1, len(badge.levels) + 1)] for badge in registry}
+    return Ready(bool(badge_awarded), [badge.slug for badge in registry.listening_to(BADGE_AWARDED)], names)
+
+
+def _run(task: Task, registry: Registry, journal: Journal, guard: Guard) -> Judged | Failure:
     badge = registry.get(task.badge)
     if badge is None:
         return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")
@@ -72,13 +87,6 @@ def _run(task: Task, registry: Registry, guard: Guard) -> Judged | Failure:
         return guard.ask(work, source.folder_of(type(badge)))
 
     try:
-        text = task.state
-        if text is None:
-            state = json.loads(task.event_state) | {"user": task.user}
-            if not badge.async_:
-                return Judged(engine.judge(badge, state, task.user, task.event_number, ask))
-            text = engine.freeze(badge, state, ask)  # it failed when the event was fired
-        state = frozen.decode(text) | {"user": task.user}
-        return Judged(engine.judge(badge, state, task.user, task.event_number, ask))
+        return Judged(judge(badge, Case(task.entry, journal), ask, task.state))
     except BadgeFailedError as error:
         return error.failure

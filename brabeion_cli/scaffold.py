@@ -15,6 +15,7 @@ badges = ["badges"]
 # task_timeout = 60.0        # seconds a deferred badge may take
 # max_attempts = 5           # after which a deferred badge is given up, until `brabeion queue retry`
 # retry_delay = 30.0         # seconds before the second attempt; doubles each time
+# timezone = "UTC"           # where days begin, for badges that count days
 # max_state_bytes = 1048576  # the longest state that is recorded
 """
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from brabeion_cli import sqlite
+from brabeion_cli import journal, sqlite
 from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
@@ -19,10 +19,14 @@ from brabeion_cli.models import MODELS
 APPLICATION_ID = 0x62726162  # "brab"
 MAGIC = b"SQLite format 3\0"
 
-INSERT_EVENT = 'INSERT INTO events (name, "user", at, id, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
+INSERT_EVENT = (
+    'INSERT INTO events (name, "user", at, id, state, tally, late) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
+)
 INSERT_AWARD = (
-    'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, given_by, reason) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, given_by, reason, position) '
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+    "(SELECT coalesce(max(position), 0) + (?7 IS NOT NULL) FROM awards WHERE event_number = ?7)) "
+    "ON CONFLICT DO NOTHING"
 )
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
 
@@ -33,6 +37,14 @@ class Identity(NamedTuple):
     application: int
     version: int
     tables: int
+
+
+class AwardOnRecord(NamedTuple):
+    """An award that was given: by which event (None: by hand), as the how-manieth of it, and whether it was revoked."""
+
+    event_number: int | None
+    position: int
+    revoked: int
 
 
 class Store:
@@ -83,7 +95,9 @@ class Store:
 
     def add_event(self, event: Event) -> int | None:
         """Enter an event in the journal; return its number, or None where its id is there already."""
-        cursor = self.database.execute_sql(INSERT_EVENT, (event.name, event.user, event.at, event.id, event.text))
+        tally, late = journal.place(self.database, event.user, event.name, event.at)
+        values = (event.name, event.user, event.at, event.id, event.text, tally, late)
+        cursor = self.database.execute_sql(INSERT_EVENT, values)
         number: int = cursor.lastrowid
         return number if cursor.rowcount == 1 else None
 
@@ -99,11 +113,13 @@ class Store:
         cursor = self.database.execute_sql(INSERT_AWARD, (*grant[:5], awarded_at, event_number, given_by, reason))
         return bool(cursor.rowcount == 1)
 
-    def is_revoked(self, grant: Grant) -> bool:
-        """Whether the award on record was revoked."""
-        cursor = self.database.execute_sql(f"SELECT revoked_at FROM awards {THAT_AWARD}", grant[:5])
+    def award(self, grant: Grant) -> AwardOnRecord | None:
+        """What is on record of an award, None where it was never given."""
+        cursor = self.database.execute_sql(
+            f"SELECT event_number, position, revoked_at IS NOT NULL FROM awards {THAT_AWARD}", grant[:5]
+        )
         row = cursor.fetchone()
-        return row is not None and row[0] is not None
+        return None if row is None else AwardOnRecord(*row)
 
 
 def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATIENCE) -> Store:

@@ -13,11 +13,13 @@ from brabeion_cli import children, deferred, engine, runner, startup
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
+from brabeion_cli.engine import EndlessAwardsError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
+from brabeion_cli.journal import Entry
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
-from brabeion_cli.runner import Announce, Judged
+from brabeion_cli.runner import Announce, Judged, Ready
 from brabeion_cli.store import Store
 
 SLACK = 30.0  # seconds by which a lease is longer than a task may run: for starting a runner, and for waiting to write
@@ -28,6 +30,7 @@ class Done(NamedTuple):
 
     task: Task
     entered: list[tuple[Grant, str]]
+    endless: str | None = None  # why badges that listen to its awards were not asked
 
 
 class Failed(NamedTuple):
@@ -64,7 +67,7 @@ class _Slot:
 
     def __init__(self) -> None:
         self.child: Child | None = None
-        self.receivers = False
+        self.ready = Ready(False, [], {})
         self.work: Task | Announce | None = None
         self.deadline = 0.0
 
@@ -147,7 +150,7 @@ class Worker:
         ready = startup.await_ready(slot.child, stopped=lambda: self._stops > 0)
         if ready is None:
             return False
-        slot.receivers = ready.receivers
+        slot.ready = ready
         return True
 
     def _send(self, slot: _Slot, work: Task | Announce) -> None:
@@ -183,17 +186,33 @@ class Worker:
             yield self._fail(work, answer)
 
     def _finish(self, slot: _Slot, task: Task, grants: list[Grant]) -> Iterator[Report]:
-        """One transaction: the lease is still ours, the task goes, its awards come."""
+        """One transaction: the lease is still ours, the task goes, its awards come, and the tasks of badges that listen
+        to awards.
+        """
+        entry, endless = task.entry, None
         with self._store.transaction():
             held = deferred.finish(self._store, task)
-            entered = engine.enter(self._store, grants, task.at, event_number=task.event_number) if held else []
+            entered = engine.enter(self._store, grants, entry.at, event_number=entry.number) if held else []
+            new = engine.new_awards(entered, entry.at, entry.number)
+            try:
+                self._put_off(slot, new, entry)
+            except EndlessAwardsError as error:
+                endless = str(error)
         if not held:
             yield LeaseLost(task)
             return
-        yield Done(task, entered)
-        new: list[NewAward] = engine.new_awards(entered, task.at, task.event_number)
-        if new and slot.receivers:
+        yield Done(task, entered, endless)
+        if new and slot.ready.receivers:
             self._send(slot, Announce(new))
+
+    def _put_off(self, slot: _Slot, new: list[NewAward], entry: Entry) -> None:
+        """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
+        for grant in [award.grant for award in new if slot.ready.collectors]:
+            name = slot.ready.level_names[grant.badge][grant.level - 1]
+            about = engine.award_entry(self._store, grant, name, entry)
+            engine.require_end(about)
+            for collector in slot.ready.collectors:
+                deferred.defer(self._store, collector, about, None, self._now())
 
     def _fail(self, task: Task, failure: Failure) -> Report:
         config = self._config

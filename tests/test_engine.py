@@ -212,6 +212,7 @@ def test_an_exception_whose_text_raises_is_described(site: Site) -> None:
 
 def test_each_badge_gets_a_copy_of_its_own(site: Site) -> None:
     def spoil(state: dict[str, Any]) -> BadgeAwarded:
+        assert state.pop("history").user == "alice"
         assert state == {"user": "alice", "list": [{"a": 1}], "n": 1}
         state["list"][0]["a"] = state["n"] = "spoilt"
         return BadgeAwarded()

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
 
 #: Which modules of ours a module may import; `cli` stands for each module of the folder. docs/architecture.md explains.
 ARROWS = {
+    "fields": "",
     "errors": "",
     "source": "",
     "strictjson": "",
@@ -33,16 +34,22 @@ ARROWS = {
     "sqlite": "errors",
     "frozen": "strictjson",
     "isolation": "source",
-    "config": "errors trust",
+    "config": "days errors trust",
     "events": "errors strictjson",
+    "journal": "events",
+    "days": "errors events",
+    "history": "base days events fields journal",
     "registry": "base definition errors source",
     "alias": "",
     "loader": "alias config errors registry source trust",
     "grants": "base errors events",
+    "judging": "base frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
-    "store": "errors events grants migrations models sqlite",
-    "deferred": "errors events isolation store",
-    "engine": "base deferred errors events frozen grants isolation outcomes registry signals source store strictjson",
+    "store": "errors events grants journal migrations models sqlite",
+    "deferred": "errors events isolation journal store",
+    "engine": (
+        "base deferred errors events grants isolation journal judging outcomes registry signals source store strictjson"
+    ),
     "startup": "channel children config errors loader",
     "recorder": (
         "application channel children config engine errors events isolation "
@@ -50,10 +57,10 @@ ARROWS = {
     ),
     "intake": "children config errors events isolation lines recorder startup watch",
     "runner": (
-        "application base channel children config deferred engine errors "
-        "frozen grants isolation loader outcomes recorder registry signals source"
+        "application base channel children config deferred engine errors events grants "
+        "isolation journal judging loader outcomes recorder registry signals source sqlite"
     ),
-    "worker": "children config deferred engine grants isolation outcomes recorder runner startup store",
+    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
     "reports": "base errors events models registry",
     "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from brabeion_cli.migrations import SCHEMA_VERSION
 from tests.conftest import POINTS, Project
 
 
@@ -83,7 +84,7 @@ def test_every_other_command_refuses_a_database_that_is_not_there(project: Proje
 def test_check_is_content(points: Project) -> None:
     result = points.ok("check", "--json").json
 
-    assert (result["ok"], result["badges"], result["schema"], result["problems"]) == (True, 1, 1, [])
+    assert (result["ok"], result["badges"], result["schema"], result["problems"]) == (True, 1, SCHEMA_VERSION, [])
     assert "all is well: 1 badges" in points.ok("check").out
 
 
@@ -115,8 +116,8 @@ def test_check_warns_of_a_badge_that_is_never_registered(points: Project) -> Non
 
 
 def test_migrate_says_what_it_did(points: Project) -> None:
-    assert points.ok("db", "migrate", "--json").json == {"from": 1, "to": 1}
-    assert "has schema version 1 already" in points.ok("db", "migrate").out
+    assert points.ok("db", "migrate", "--json").json == {"from": SCHEMA_VERSION, "to": SCHEMA_VERSION}
+    assert f"has schema version {SCHEMA_VERSION} already" in points.ok("db", "migrate").out
 
 
 @pytest.mark.parametrize(

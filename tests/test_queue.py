@@ -14,6 +14,7 @@ import pytest
 from brabeion_cli import deferred, events
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.isolation import Failure
+from brabeion_cli.journal import Entry
 from brabeion_cli.store import Store
 from tests.conftest import NOW, Project
 
@@ -84,6 +85,7 @@ def test_what_freeze_put_in_reaches_award_as_it_was(project: Project) -> None:
                 return {**state, **KEPT}
 
             def award(self, **state):
+                assert state.pop("history").event.name == "it_happened"
                 assert state == {"user": "alice", "x": [1], **KEPT}, state
                 assert type(state["now"]) is datetime
                 return BadgeAwarded()
@@ -292,8 +294,9 @@ def test_a_task_of_a_badge_that_is_gone_says_so(project: Project) -> None:
 def tasks(store: Store) -> Store:
     with store.transaction():
         for number in range(3):
-            event = events.make("e", {}, user=f"u{number}", now=NOW, max_bytes=100)
-            deferred.defer(store, "one", store.add_event(event) or 0, None, NOW)
+            made = events.make("e", {}, user=f"u{number}", now=NOW, max_bytes=100)
+            entry = Entry(store.add_event(made) or 0, made.name, made.user, made.at, None, made.text)
+            deferred.defer(store, "one", entry, None, NOW)
     return store
 
 
@@ -303,7 +306,7 @@ def claim(store: Store, seconds: float = 0, limit: int = 1, max_attempts: int = 
 
 def test_a_claim_takes_what_is_due_once(tasks: Store) -> None:
     assert [task.number for task in claim(tasks, limit=2).tasks] == [1, 2]
-    assert [(task.number, task.user, task.attempts) for task in claim(tasks, limit=2).tasks] == [(3, "u2", 1)]
+    assert [(task.number, task.entry.user, task.attempts) for task in claim(tasks, limit=2).tasks] == [(3, "u2", 1)]
     assert claim(tasks).tasks == []
     assert claim(tasks, seconds=-1).tasks == []
 
@@ -341,6 +344,7 @@ def test_a_running_task_is_not_retried(tasks: Store) -> None:
 
 
 def test_task_numbers_are_never_used_again(tasks: Store) -> None:
+    entry = claim(tasks).tasks[0].entry
     deferred.drop(tasks, [3])
     with tasks.transaction():
-        assert deferred.defer(tasks, "one", 1, None, NOW) == 4
+        assert deferred.defer(tasks, "one", entry, None, NOW) == 4

@@ -21,6 +21,7 @@ from brabeion_cli.errors import (
     StoreError,
     StoreFullError,
 )
+from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.models import MODELS
@@ -148,6 +149,37 @@ def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch:
         assert (opened.migrated_from, opened.created) == (SCHEMA_VERSION, False)
 
     assert pragma(path, "user_version") == len(steps)
+
+
+def test_version_2_counts_what_was_recorded_before(path: Path, tmp_path: Path) -> None:
+    rows = [("ab"[n % 2], "xyz"[n % 3], f"2026-01-{1 + n * 7 % 11:02}T00:00:00.000000Z") for n in range(60)]
+    old = sqlite3.connect(path)
+    for statement in store.MIGRATIONS[0]:
+        old.execute(statement)
+    for row in rows:
+        old.execute('INSERT INTO events (name, "user", at, state) VALUES (?, ?, ?, ?)', (*row, "{}"))
+    for level in (1, 2):
+        values = f"('x', 'b', {level}, '', 0, '{rows[0][2]}', 1)"
+        old.execute(
+            f'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number) VALUES {values}'
+        )
+    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    query = "SELECT number, tally, late FROM events ORDER BY number"
+
+    with open_store(str(tmp_path / "new.db"), create=True) as new, new.transaction():
+        for name, user, at in rows:
+            new.add_event(Event(name, user, at, True, None, {}, "{}"))
+        wanted = new.database.execute_sql(query).fetchall()
+    with open_store(str(path)) as migrated:
+        found = migrated.database.execute_sql(query).fetchall()
+        positions = migrated.database.execute_sql("SELECT level, position FROM awards ORDER BY 1").fetchall()
+
+    assert found == wanted
+    assert 0 < sum(late for _, _, late in found) < 60
+    assert positions == [(1, 1), (2, 2)]
 
 
 def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:

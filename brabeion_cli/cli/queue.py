@@ -52,7 +52,7 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
         click.echo(", ".join(f"{counts[name]:,} {name}" for name in COUNTS))
     if stopped:
         return 128 + stopped[0]
-    return 1 if counts["retried"] or counts["dead"] else 0
+    return 1 if counts["retried"] or counts["dead"] or counts["endless"] else 0
 
 
 @contextlib.contextmanager
@@ -76,6 +76,7 @@ def _count(counts: Counter[str], report: Report) -> None:
     if isinstance(report, Done):
         counts["done"] += 1
         counts["awarded"] += sum(outcome == AWARDED for _, outcome in report.entered)
+        counts["endless"] += report.endless is not None
     elif isinstance(report, Died) or (isinstance(report, Failed) and report.due_at is None):
         counts["dead"] += 1
     elif isinstance(report, Failed):
@@ -91,9 +92,11 @@ def _tell(report: Report, config: Config) -> None:
             else f"dead; `brabeion queue retry {task.number}` runs it again"
         )
         options.complain(
-            f"task {task.number} ({task.badge}, {task.user}): {place(report.failure)}; "
+            f"task {task.number} ({task.badge}, {task.entry.user}): {place(report.failure)}; "
             f"attempt {task.attempts} of {config.max_attempts}, {then}"
         )
+    elif isinstance(report, Done) and report.endless:
+        options.complain(f"task {report.task.number} ({report.task.badge}, {report.task.entry.user}): {report.endless}")
     elif isinstance(report, Died):
         options.complain(f"task {report.number}: its workers kept dying; dead after {config.max_attempts} attempts")
     elif isinstance(report, LeaseLost):

@@ -1,0 +1,76 @@
+"""Days of a time zone: which day a moment falls on, and when a day begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from brabeion_cli.errors import EventError
+from brabeion_cli.events import moment
+
+ONE_DAY = timedelta(days=1)
+
+
+class Days(int):
+    """A number of days that knows which: iterate it for the dates, oldest first.
+
+    history.days("visited") >= 5
+    date(2026, 12, 24) in history.days("visited")
+    """
+
+    def __new__(cls, dates: Iterable[date]) -> Days:
+        dates = tuple(dates)
+        self = super().__new__(cls, len(dates))
+        self._dates = dates
+        return self
+
+    _dates: tuple[date, ...]
+
+    def __iter__(self) -> Iterator[date]:
+        return iter(self._dates)
+
+    def __len__(self) -> int:
+        return len(self._dates)
+
+    def __contains__(self, day: object) -> bool:
+        return day in self._dates
+
+    def __getitem__(self, index: int) -> date:
+        return self._dates[index]
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> tzinfo:
+    """The time zone of that name. Raises `ValueError`."""
+    try:
+        return timezone.utc if name == "UTC" else ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # a folder, a path, a name that is not there
+        raise ValueError(f"no time zone {name!r}; write a name of the IANA database, such as Europe/Berlin") from None
+
+
+def day_of(at: datetime, where: tzinfo) -> date:
+    """The day on which a moment falls there."""
+    try:
+        return at.astimezone(where).date()
+    except OverflowError:  # in the first or last hours of the calendar
+        return at.date()
+
+
+def beginning(day: date, where: tzinfo) -> str:
+    """The first moment of a day, as a journal has it: also where the clocks change at midnight."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=where)
+    try:
+        return moment(midnight)
+    except EventError:  # before the calendar begins
+        return moment(midnight.replace(tzinfo=timezone.utc))
+
+
+def missed_between(earlier: date, later: date, where: tzinfo) -> int:
+    """How many days lie between two. One that a place left out, when it crossed the date line, is none."""
+    missed = (later - earlier).days - 1
+    if 0 < missed <= 31:
+        days = (earlier + timedelta(days=number) for number in range(1, missed + 1))
+        missed -= sum(beginning(day, where) == beginning(day + ONE_DAY, where) for day in days)
+    return missed

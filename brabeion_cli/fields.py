@@ -1,0 +1,61 @@
+"""Fields of a recorded state: found by name, compared as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MISSING = object()
+
+
+def find(state: Any, name: str) -> Any:
+    """The field of that name, or `MISSING`. `post__owner` is the field `owner` of the object `post`; a name that is
+    there as it stands comes first; `tags__0` is the first of an array.
+    """
+    if isinstance(state, dict):
+        if name in state:
+            return state[name]
+        outer, separator, inner = name.partition("__")
+        while separator:
+            if outer in state and (found := find(state[outer], inner)) is not MISSING:
+                return found
+            more, separator, inner = inner.partition("__")
+            outer = f"{outer}__{more}"
+    elif isinstance(state, list):
+        index, separator, inner = name.partition("__")
+        if index.isdecimal() and len(index) < 10 and int(index) < len(state):
+            return find(state[int(index)], inner) if separator else state[int(index)]
+    return MISSING
+
+
+def fits(state: Any, where: Mapping[str, Any]) -> bool:
+    """Whether every field named is there and has the value; a function is asked about it instead.
+
+    {"post__owner": "7", "score": lambda score: score >= 10}
+    """
+    return all(_fits(find(state, name), wanted) for name, wanted in where.items())
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    if found is MISSING:
+        return False
+    return bool(wanted(found)) if callable(wanted) else same(found, wanted)
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not, nor 7 and "7"; a tuple is an array."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, list):
+        return (
+            isinstance(wanted, (list, tuple))
+            and len(found) == len(wanted)
+            and all(same(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    if isinstance(found, dict):
+        return (
+            isinstance(wanted, Mapping)
+            and found.keys() == wanted.keys()
+            and all(same(value, wanted[key]) for key, value in found.items())
+        )
+    return bool(found == wanted)

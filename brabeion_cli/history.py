@@ -1,0 +1,194 @@
+"""What badges may ask of the journal: `state["history"]`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from brabeion_cli import days, fields
+from brabeion_cli.base import Badge
+from brabeion_cli.days import Days
+from brabeion_cli.events import moment, parse_moment, text_or_number
+from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, Journal, order
+
+
+class PastEvent:
+    """An event of the journal: `name`, `user`, `at` (a `datetime` in UTC), `id` (the caller's, or None), `state`."""
+
+    __slots__ = ("_at", "_text", "id", "name", "user")
+
+    def __init__(self, entry: Entry) -> None:
+        self.name, self.user, self.id = entry.name, entry.user, entry.id
+        self._at, self._text = entry.at, entry.text
+
+    @property
+    def at(self) -> datetime:
+        return parse_moment(self._at)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state as it was recorded; a copy."""
+        state: dict[str, Any] = json.loads(self._text)
+        return state
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of {self.user} at {self._at}, id {self.id!r}>"
+
+
+class History:
+    """One user's journal as of an event: that event and what came before it, never what came later.
+
+    Events are ordered by their moment, and among equal moments as they were recorded. `event` is the event that is
+    judged. Where no event is named, a question is about all of them. `where` are fields of the recorded state with the
+    values that they must have (`post__owner="7"` for a field within a field), or functions that are asked about them.
+
+        history.count("comment_posted")
+        history.count("post_edited", is_own_post=False)
+        history.streak("visited", tz="Europe/Berlin", grace=1)
+
+    The event `badge_awarded` is the user's awards.
+    """
+
+    def __init__(self, journal: Journal, asof: AsOf, user: str, event: PastEvent | None) -> None:
+        self.user = user
+        self.event = event
+        self._journal = journal
+        self._asof = asof
+
+    def __repr__(self) -> str:
+        return f"<history of {self.user} as of {self._asof.at}>"
+
+    def of(self, user: str | int) -> History:
+        """Another user's, as of the same event."""
+        return History(self._journal, self._asof, text_or_number(user, "user"), self.event)
+
+    def count(self, *events: str, **where: Any) -> int:
+        """How many events. Without `where` it costs the same for a hundred as for a million."""
+        if where:
+            return sum(1 for _ in self._entries(events, where))
+        return sum(self._journal.count(self.user, name, self._asof) for name in self._names(events))
+
+    def sum(self, event: str, field: str, **where: Any) -> int | float:
+        """The sum of a field. Events that lack it, or have null there, add nothing; text and booleans are errors."""
+        values = []
+        for entry in self._entries((event,), where):
+            value = fields.find(json.loads(entry.text), field)
+            if value is fields.MISSING or value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"sum of {field!r}: {event} of {entry.at} has {value!r:.80} there, not a number")
+            values.append(value)
+        return sum(values) if all(isinstance(value, int) for value in values) else math.fsum(values)
+
+    def first(self, *events: str, **where: Any) -> PastEvent | None:
+        """The earliest event, or None."""
+        if where:
+            return next((PastEvent(entry) for entry in self._entries(events, where)), None)
+        return self._extreme(min, (self._earliest(name, FIRST_MOMENT) for name in self._names(events)))
+
+    def last(self, *events: str, **where: Any) -> PastEvent | None:
+        """The latest event, or None: the one that is judged, where it fits."""
+        if where:
+            last = None
+            for last in self._entries(events, where):  # noqa: B007  # the last of them is wanted
+                pass
+            return PastEvent(last) if last else None
+        return self._extreme(max, (self._latest(name, LAST_MOMENT) for name in self._names(events)))
+
+    def events(
+        self, *names: str, since: datetime | date | str | None = None, until: datetime | date | str | None = None,
+        **where: Any,
+    ) -> Iterator[PastEvent]:  # fmt: skip
+        """The events, oldest first, at or after `since` and before `until`: a `datetime`, ISO 8601 text, or a `date`
+        (its beginning, in the configured time zone).
+        """
+        after = FIRST_MOMENT if since is None else self._moment(since, "since")
+        before = LAST_MOMENT if until is None else self._moment(until, "until")
+        return map(PastEvent, self._entries(names, where, after, before))
+
+    def days(self, *events: str, tz: str | tzinfo | None = None, **where: Any) -> Days:
+        """On how many days there were events; iterate it for the dates. `tz` decides when a day begins."""
+        zone = self._zone(tz)
+        return Days(sorted(set(self._each_day(events, zone, where))))
+
+    def streak(self, *events: str, tz: str | tzinfo | None = None, grace: int = 0, **where: Any) -> int:
+        """How many days in a row had events, until today or (as today is not over) yesterday.
+
+        Today is the day of the event that is judged. `grace` days in all may have been missed; they do not count.
+        """
+        if not isinstance(grace, int) or grace < 0:
+            raise ValueError(f"grace is {grace!r:.80}; it must be a number of days, 0 or more")
+        zone = self._zone(tz)
+        before, length = days.day_of(parse_moment(self._asof.at), zone), 0
+        for day in self._days_backwards(events, zone, where):
+            grace -= max(0, days.missed_between(day, before, zone))
+            if grace < 0:
+                break
+            before, length = day, length + 1
+        return length
+
+    def has(self, badge: str | Badge | type[Badge], level: int | None = None) -> bool:
+        """Whether the user held the badge (that very level of it) before this event; by its slug, or as a class.
+
+        An award that this event earns is not seen; a badge that wants to see it listens to `badge_awarded`.
+        """
+        slug = badge if isinstance(badge, str) else badge.slug
+        if level is not None and (not isinstance(level, int) or level < 1):
+            raise ValueError(f"level is {level!r:.80}; levels are numbers, counted from 1")
+        return self._journal.holds(self.user, slug, level, self._asof)
+
+    def _names(self, events: tuple[str, ...]) -> Iterable[str]:
+        for name in events:
+            if not isinstance(name, str):
+                raise TypeError(f"{name!r:.80} is not the name of an event; write each name as text")
+        return dict.fromkeys(events) if events else self._journal.names(self.user)
+
+    def _entries(
+        self, events: tuple[str, ...], where: dict[str, Any], since: str = FIRST_MOMENT, until: str = LAST_MOMENT
+    ) -> Iterator[Entry]:
+        entries = self._journal.entries(self.user, [*self._names(events)], self._asof, since, until)
+        return (entry for entry in entries if fields.fits(json.loads(entry.text), where)) if where else entries
+
+    def _earliest(self, name: str, since: str) -> Entry | None:
+        return self._journal.earliest(self.user, name, self._asof, since)
+
+    def _latest(self, name: str, before: str) -> Entry | None:
+        return self._journal.latest(self.user, name, self._asof, before)
+
+    def _extreme(self, choose: Any, found: Iterable[Entry | None]) -> PastEvent | None:
+        entries = [entry for entry in found if entry is not None]
+        return PastEvent(choose(entries, key=order)) if entries else None
+
+    def _each_day(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
+        """Days with events, going from each to the next by an index; only with `where` are events looked at."""
+        if where:
+            yield from (days.day_of(parse_moment(entry.at), zone) for entry in self._entries(events, where))
+            return
+        names, since = [*self._names(events)], FIRST_MOMENT
+        while found := [entry.at for name in names if (entry := self._earliest(name, since))]:
+            day = days.day_of(parse_moment(min(found)), zone)
+            yield day
+            if day == date.max:
+                return
+            since = days.beginning(day + days.ONE_DAY, zone)
+
+    def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
+        if where:
+            yield from reversed(self.days(*events, tz=zone, **where))
+            return
+        names, before = [*self._names(events)], LAST_MOMENT
+        while found := [entry.at for name in names if (entry := self._latest(name, before))]:
+            day = days.day_of(parse_moment(max(found)), zone)
+            yield day
+            before = min(days.beginning(day, zone), max(found))  # a day may begin before the calendar does
+
+    def _zone(self, tz: str | tzinfo | None) -> tzinfo:
+        return tz if isinstance(tz, tzinfo) else days.zone(self._journal.timezone if tz is None else tz)
+
+    def _moment(self, value: datetime | date | str, what: str) -> str:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return days.beginning(value, self._zone(None))
+        return moment(value, what)

@@ -1,0 +1,202 @@
+"""Reads the journal in its order, which is (at, number): what one user did until some point of it.
+
+The event `badge_awarded` has no entries of its own: the rows of awards are its record.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import peewee
+
+from brabeion_cli.events import BADGE_AWARDED
+
+PAGE = 500  # entries that are fetched at once
+LAST_NUMBER = 2**63 - 1
+FIRST_MOMENT, LAST_MOMENT = "", "~"  # before and after every moment, as text
+
+#: revoked_by of an award that a replay took back: it was never earned, and no history shows it.
+REPLAY = "replay"
+
+COLUMNS = 'number, name, "user", at, id, state'
+OF_USER = '"user" = :user AND name = :name'
+#: The last entry before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
+#: because an index cannot seek a pair, and a whole day may have one moment.
+LATEST = f"""
+    SELECT {{columns}} FROM (
+        SELECT * FROM events WHERE {OF_USER} AND at = :at AND at < :before AND number <= min(:number, :known)
+        ORDER BY number DESC LIMIT 1
+    ) UNION ALL SELECT {{columns}} FROM (
+        SELECT * FROM events WHERE {OF_USER} AND at < min(:at, :before) AND number <= :known
+        ORDER BY at DESC, number DESC LIMIT 1
+    ) LIMIT 1
+"""
+#: How many there are until the last one: as many as there were when it was recorded, and those that came late since.
+COUNT = f"""
+    SELECT latest.tally + (
+        SELECT count(*) FROM events
+        WHERE {OF_USER} AND late = 1 AND number > latest.number AND number <= :known AND at < latest.at
+    ) FROM ({LATEST.format(columns="number, at, tally")}) latest
+"""
+
+
+class Entry(NamedTuple):
+    """An event in the journal. `at` is UTC text, `id` the caller's, `text` the state's JSON.
+
+    For the event that an award is, number and id are those of the event that earned it, `position` is the award's place
+    among those of that event, and `depth` counts the awards that led to it, one from the other.
+    """
+
+    number: int
+    name: str
+    user: str
+    at: str
+    id: str | None
+    text: str
+    position: int = 0
+    depth: int = 0
+
+
+def order(entry: Entry) -> tuple[str, int, int]:
+    """What the journal is ordered by."""
+    return entry.at, entry.number, entry.position
+
+
+class AsOf(NamedTuple):
+    """A point in the journal's order. Entries after it are not seen, nor those recorded after number `known`: what is
+    judged later is judged with what was known when its event came.
+    """
+
+    at: str
+    number: int
+    position: int = 0
+    known: int = LAST_NUMBER
+
+
+def place(database: peewee.Database, user: str, name: str, at: str) -> tuple[int, bool]:
+    """Where a new event falls in the journal: the how-manieth of its user and name it is, in the journal's order; and
+    whether it comes late, because one with a later moment is there.
+
+    This is what counting rests on; call it in the transaction that enters the event.
+    """
+    newest = Journal(database).latest(user, name, AsOf(LAST_MOMENT, LAST_NUMBER))
+    before = Journal(database).count(user, name, AsOf(at, LAST_NUMBER))
+    return before + 1, newest is not None and newest.at > at
+
+
+class Journal:
+    """The entries of a database, and what the badges that were awarded are called."""
+
+    def __init__(
+        self,
+        database: peewee.Database,
+        timezone: str = "UTC",
+        level_name: Callable[[str, int], str | None] = lambda badge, level: None,
+    ) -> None:
+        self.timezone = timezone
+        self._database = database
+        self._level_name = level_name
+
+    def _rows(self, sql: str, values: dict[str, Any]) -> list[Any]:
+        rows: list[Any] = self._database.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
+        return rows
+
+    def count(self, user: str, name: str, asof: AsOf) -> int:
+        """How many entries of that name; at the same cost for a hundred as for a million."""
+        if name == BADGE_AWARDED:
+            return len(self._awards(user, asof))
+        rows = self._rows(COUNT, {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()})
+        return int(rows[0][0]) if rows else 0
+
+    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+        """The last entry of that name, with a moment before `before`."""
+        if name == BADGE_AWARDED:
+            earlier = [award for award in self._awards(user, asof) if award.at < before]
+            return earlier[-1] if earlier else None
+        values = {"user": user, "name": name, "before": before, **asof._asdict()}
+        return next((Entry(*row) for row in self._rows(LATEST.format(columns=COLUMNS), values)), None)
+
+    def entries(
+        self, user: str, names: Sequence[str], asof: AsOf, since: str = FIRST_MOMENT, until: str = LAST_MOMENT
+    ) -> Iterator[Entry]:
+        """The entries of those names, in order, from `since` on and before `until`."""
+        return heapq.merge(*(self._of_name(user, name, asof, since, until) for name in dict.fromkeys(names)), key=order)
+
+    def _of_name(self, user: str, name: str, asof: AsOf, since: str, until: str, page: int = PAGE) -> Iterator[Entry]:
+        if name == BADGE_AWARDED:
+            yield from (award for award in self._awards(user, asof) if since <= award.at < until)
+            return
+        select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND number <= :known AND "
+        values = {"user": user, "name": name, "until": until, "page": page, **asof._asdict()}
+        last, after = since, 0
+        while True:
+            values |= {"last": last, "after": after}
+            rows = self._rows(f"{select} at = :last AND number > :after ORDER BY number LIMIT :page", values)
+            if not rows:
+                rows = self._rows(
+                    f"{select} at > :last AND at < :until AND at <= :at ORDER BY at, number LIMIT :page", values
+                )
+            for entry in (Entry(*row) for row in rows):
+                if entry.at >= until or (entry.at, entry.number) > (asof.at, asof.number):
+                    return
+                yield entry
+            if not rows:
+                return
+            last, after = entry.at, entry.number
+
+    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+        """The first entry of that name from `since` on."""
+        return next(self._of_name(user, name, asof, since, LAST_MOMENT, page=1), None)
+
+    def names(self, user: str) -> list[str]:
+        """The names of all events that the user ever had."""
+        names: list[str] = []
+        while rows := self._rows(
+            'SELECT name FROM events WHERE "user" = :user AND name > :after ORDER BY name LIMIT 1',
+            {"user": user, "after": names[-1] if names else ""},
+        ):
+            names.append(rows[0][0])
+        return names
+
+    def holds(self, user: str, badge: str, level: int | None, asof: AsOf) -> bool:
+        """Whether the user held an award of the badge (of that level)."""
+        return bool(self._award_rows(user, asof, badge, level, limit=1))
+
+    def _awards(self, user: str, asof: AsOf) -> list[Entry]:
+        """The awards of a user as entries; those given by hand have the number 0."""
+        return sorted(
+            (
+                Entry(number or 0, BADGE_AWARDED, user, at, event_id, self._state(badge, level, key), position)
+                for badge, level, key, at, number, position, event_id in self._award_rows(user, asof)
+            ),
+            key=order,
+        )
+
+    def _award_rows(
+        self, user: str, asof: AsOf, badge: str | None = None, level: int | None = None, limit: int = -1
+    ) -> list[Any]:
+        """Awards that were held: those revoked later were, those that a replay took back never."""
+        return self._rows(
+            'SELECT a.badge, a.level, a."key", a.awarded_at, a.event_number, a.position, e.id '
+            "FROM awards a LEFT JOIN events e ON e.number = a.event_number "
+            'WHERE a."user" = :user AND (a.awarded_at < :at OR (a.awarded_at = :at AND (a.event_number IS NULL '
+            "OR a.event_number < :number OR (a.event_number = :number AND a.position <= :position)))) "
+            "AND (a.revoked_at IS NULL OR (a.revoked_at > :at AND a.revoked_by <> :replay))"
+            + (" AND a.badge = :badge" if badge is not None else "")
+            + (" AND a.level = :level" if level is not None else "")
+            + " LIMIT :limit",
+            {"user": user, "badge": badge, "level": level, "replay": REPLAY, "limit": limit, **asof._asdict()},
+        )
+
+    def _state(self, badge: str, level: int, key: str) -> str:
+        return award_state(badge, level, self._level_name(badge, level), key)
+
+
+def award_state(badge: str, level: int, level_name: str | None, key: str) -> str:
+    """The state of the event that an award is, as JSON; its user is the one who got the award."""
+    return json.dumps(
+        {"badge": badge, "level": level, "level_name": level_name, "key": key or None}, ensure_ascii=False
+    )

@@ -1,0 +1,90 @@
+"""Asks a badge about one entry of the journal: its state, its history, its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from brabeion_cli import frozen, grants, source
+from brabeion_cli.base import Badge
+from brabeion_cli.grants import Grant
+from brabeion_cli.history import History, PastEvent
+from brabeion_cli.isolation import BadgeFailedError
+from brabeion_cli.journal import AsOf, Entry, Journal
+
+T = TypeVar("T")
+
+POSITION_BITS = 44  # below which an occasion has the event's number
+
+
+class Ask(Protocol):
+    """Runs a piece of work that calls a badge, guarded. Raises `BadgeFailedError`."""
+
+    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
+        """What `work()` returns."""
+
+
+class Case:
+    """An entry, with all that badges are told when they are asked about it.
+
+    With `hindsight` they see what was recorded after it, too, as far as it is dated before it.
+    """
+
+    def __init__(
+        self, entry: Entry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
+    ) -> None:
+        asof = AsOf(entry.at, entry.number, entry.position)
+        if not hindsight:
+            asof = asof._replace(known=entry.number)
+        self.entry = entry
+        self.history = History(journal, asof, entry.user, PastEvent(entry))
+        self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
+        self._flat = not any(isinstance(value, (dict, list)) for value in self._state.values())
+
+    @property
+    def occasion(self) -> int:
+        """What makes an award for it another one than for any other entry."""
+        return self.entry.number + (self.entry.position << POSITION_BITS)
+
+    def state(self) -> dict[str, Any]:
+        """A copy of the state for one badge to keep."""
+        return self._complete(self._state if self._flat else json.loads(self.entry.text))
+
+    def thawed(self, text: str) -> dict[str, Any]:
+        """The state that the badge's `freeze()` returned."""
+        return self._complete(frozen.decode(text))
+
+    def _complete(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {**state, "user": self.entry.user, "history": self.history}
+
+
+def freeze(badge: Badge, case: Case, ask: Ask) -> str:
+    """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
+    state = case.state()
+
+    def kept() -> str:
+        # Encoded under guard, too: what it returns may have methods of its own.
+        answer = badge.freeze(**state)
+        if isinstance(answer, Mapping):
+            answer = {key: value for key, value in answer.items() if key not in ("user", "history")}
+        return frozen.encode(answer)
+
+    return ask(badge, kept)
+
+
+def judge(badge: Badge, case: Case, ask: Ask, text: str | None = None) -> list[Grant]:
+    """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`.
+
+    A deferred badge is told what its `freeze()` returned: `text`, or where that is None, what it returns now.
+    """
+    if text is None and badge.async_:
+        text = freeze(badge, case, ask)
+    state = case.state() if text is None else case.thawed(text)
+    try:
+        return ask(badge, lambda: grants.from_answer(badge, badge.award(**state), case.entry.user, case.occasion))
+    except BadgeFailedError as error:
+        if isinstance(error.__cause__, grants.WrongAnswerError):
+            where = source.short(source.of_class(type(badge), "award"))
+            raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
+        raise

@@ -1,0 +1,396 @@
+"""`state["history"]`: every question, held against the answer that looking at all events gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brabeion_cli import events
+from brabeion_cli.base import Badge
+from brabeion_cli.errors import EventError
+from brabeion_cli.history import History
+from brabeion_cli.journal import Entry, Journal
+from brabeion_cli.judging import Case
+from brabeion_cli.store import Store, open_store
+from tests.conftest import NOW
+
+
+class Site:
+    """A journal, and the history that each of its entries has."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.entries: list[Entry] = []
+
+    def record(self, name: str, at: str | datetime, state: dict[str, Any] | None = None, user: str = "alice") -> Entry:
+        made = events.make(name, state or {}, user=user, at=at, now=NOW, max_bytes=10_000)
+        with self.store.transaction():
+            number = self.store.add_event(made)
+        assert number is not None
+        self.entries.append(Entry(number, made.name, made.user, made.at, made.id, made.text))
+        return self.entries[-1]
+
+    def history(self, entry: Entry | None = None, *, hindsight: bool = False, timezone: str = "UTC") -> History:
+        journal = Journal(self.store.database, timezone)
+        return Case(entry or self.entries[-1], journal, hindsight=hindsight).history
+
+
+@pytest.fixture
+def site(store: Store) -> Site:
+    return Site(store)
+
+
+class Seen(NamedTuple):
+    """What all questions together say."""
+
+    counts: tuple[int, ...]
+    events: list[Any]
+    first: Any
+    last: Any
+    days: list[date]
+    streaks: list[int]
+
+
+def shown(event: Any) -> Any:
+    return None if event is None else (event.name, event.at, event.state)
+
+
+def asked(history: History, names: tuple[str, ...], zone: str) -> Seen:
+    return Seen(
+        (history.count(*names), history.count(*names, n=1), *(history.count(name) for name in names)),
+        [shown(event) for event in history.events(*names)],
+        shown(history.first(*names)),
+        shown(history.last(*names)),
+        list(history.days(*names, tz=zone)),
+        [history.streak(*names, tz=zone, grace=grace) for grace in range(3)],
+    )
+
+
+def looked_up(entries: list[Entry], of: Entry, known: int, names: tuple[str, ...], zone: str) -> Seen:
+    """The same, by looking at every event."""
+    seen = sorted(
+        (entry for entry in entries if (entry.at, entry.number) <= (of.at, of.number) and entry.number <= known),
+        key=lambda entry: (entry.at, entry.number),
+    )
+    seen = [entry for entry in seen if entry.user == of.user and entry.name in names]
+    rows = [(entry.name, datetime.fromisoformat(entry.at), json.loads(entry.text)) for entry in seen]
+    days = sorted({at.astimezone(ZoneInfo(zone)).date() for _, at, _ in rows})
+    today = datetime.fromisoformat(of.at).astimezone(ZoneInfo(zone)).date()
+    return Seen(
+        (
+            len(rows),
+            sum(state.get("n") == 1 for _, _, state in rows),
+            *(sum(row[0] == name for row in rows) for name in names),
+        ),
+        rows,
+        rows[0] if rows else None,
+        rows[-1] if rows else None,
+        days,
+        [streak(set(days), today, grace) for grace in range(3)],
+    )
+
+
+def streak(days: set[date], today: date, grace: int) -> int:
+    length, day = 0, today
+    missed = -(today not in days)  # today is not over
+    while missed <= grace and days:
+        length += day in days
+        missed += day not in days
+        day -= timedelta(days=1)
+        if day < min(days):
+            break
+    return length
+
+
+MINUTES = st.one_of(st.integers(0, 60 * 24 * 12), st.sampled_from([0, 60 * 24, 60 * 24 * 5]))
+STREAMS = st.lists(
+    st.tuples(st.sampled_from("abc"), MINUTES, st.sampled_from(["alice", "bob"]), st.integers(0, 2)), max_size=40
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STREAMS, st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu"]), st.booleans())
+def test_every_answer_is_the_one_that_looking_at_all_events_gives(
+    tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool
+) -> None:
+    start = datetime(2018, 10, 26, tzinfo=timezone.utc)  # both zones change their clocks in the next twelve days
+    with open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store:
+        site = Site(store)
+        for name, minutes, user, n in stream:
+            entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
+            if not hindsight:  # what is seen now …
+                wanted = looked_up(site.entries, entry, entry.number, ("a", "b"), zone)
+                assert asked(site.history(entry), ("a", "b"), zone) == wanted
+        for entry in site.entries:  # … is also seen later, unless hindsight is asked for
+            known = len(stream) if hindsight else entry.number
+            wanted = looked_up(site.entries, entry, known, ("a", "b"), zone)
+            assert asked(site.history(entry, hindsight=hindsight), ("a", "b"), zone) == wanted
+
+
+def test_a_late_comer_is_judged_in_its_own_past(site: Site) -> None:
+    site.record("e", "2026-01-01")
+    later = site.record("e", "2026-01-03")
+    late = site.record("e", "2026-01-02")
+
+    assert [site.history(entry).count("e") for entry in (later, late)] == [2, 2]
+    assert [site.history(entry, hindsight=True).count("e") for entry in (later, late)] == [3, 2]
+
+
+def test_equal_moments_are_in_the_order_in_which_they_were_recorded(site: Site) -> None:
+    entries = [site.record("e", "2026-01-01") for _ in range(10)]
+
+    assert [site.history(entry, hindsight=True).count("e") for entry in entries] == list(range(1, 11))
+
+
+def test_its_own_event_and_other_users(site: Site) -> None:
+    site.record("f", "2026-01-01", user="bob")
+    site.record("f", "2026-01-03", user="bob")
+    entry = site.record("e", "2026-01-02T03:04:05Z", {"n": [1]})
+    history = site.history(entry)
+
+    assert history.event is not None
+    assert (history.event.name, history.event.user, history.event.id) == ("e", "alice", None)
+    assert history.event.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    assert history.event.state == {"n": [1]}
+    assert (history.user, history.of("bob").user) == ("alice", "bob")
+    assert (history.count("f"), history.of("bob").count("f"), history.of("bob").count("e")) == (0, 1, 0)
+    assert (history.count(), history.of("bob").count(), history.of(7).count()) == (1, 1, 0)
+    assert repr(history.event) == "<e of alice at 2026-01-02T03:04:05.000000Z, id None>"
+
+
+STATE = {
+    "int": 7, "float": 7.5, "zero": 0, "true": True, "null": None, "text": "7", "list": [1, {"a": 2}],
+    "post": {"owner": "7", "tags": ["x"], "deep": {"n": 1}}, "a__b": 1, "p__q": {"r": 5}, "é": "ü",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("where", "fits"),
+    [
+        ({"int": 7}, True),
+        ({"int": 7.0}, True),
+        ({"int": "7"}, False),
+        ({"float": 7.5}, True),
+        ({"zero": False}, False),
+        ({"true": True}, True),
+        ({"true": 1}, False),
+        ({"null": None}, True),
+        ({"missing": None}, False),
+        ({"text": "7"}, True),
+        ({"text": 7}, False),
+        ({"list": [1, {"a": 2}]}, True),
+        ({"list": (1, {"a": 2.0})}, True),
+        ({"list": [True, {"a": 2}]}, False),
+        ({"list": [1]}, False),
+        ({"list__1__a": 2}, True),
+        ({"list__5": 2}, False),
+        ({"post": {"owner": "7", "tags": ["x"], "deep": {"n": 1}}}, True),
+        ({"post": {"owner": "7"}}, False),
+        ({"post__owner": "7"}, True),
+        ({"post__owner": 7}, False),
+        ({"post__tags__0": "x"}, True),
+        ({"post__deep__n": 1}, True),
+        ({"post__deep__m": 1}, False),
+        ({"int__n": 1}, False),
+        ({"a__b": 1}, True),
+        ({"p__q__r": 5}, True),
+        ({"é": "ü"}, True),
+        ({"int": 7, "text": "7"}, True),
+        ({"int": 7, "text": "8"}, False),
+        ({"int": lambda value: value > 6}, True),
+        ({"missing": lambda value: True}, False),
+    ],
+)
+def test_where_compares_fields_as_json(site: Site, where: dict[str, Any], fits: bool) -> None:
+    site.record("e", "2026-01-01", STATE)
+    history = site.history()
+
+    assert history.count("e", **where) == fits
+    assert (history.first("e", **where) is not None, history.last("e", **where) is not None) == (fits, fits)
+    assert (len(list(history.events("e", **where))), history.days("e", **where)) == (fits, fits)
+    assert history.streak("e", **where) == fits
+
+
+def test_sum_adds_numbers_and_passes_over_what_is_not_there(site: Site) -> None:
+    for state in (
+        {"points": 3},
+        {},
+        {"points": None},
+        {"points": -1, "post": {"score": 0.1}},
+        {"post": {"score": 0.2}},
+    ):
+        site.record("e", "2026-01-01", state)
+    history = site.history()
+
+    assert (history.sum("e", "points"), history.sum("e", field="points", points=3), history.sum("f", "points")) == (
+        2,
+        3,
+        0,
+    )
+    assert isinstance(history.sum("e", "points"), int)
+    assert history.sum("e", "post__score") == pytest.approx(0.3)
+    for wrong in ("7", True, [1]):
+        site.record("e", "2026-01-02", {"points": wrong})
+        with pytest.raises(TypeError, match=r"sum of 'points': e of 2026-01-02.* has .* there, not a number"):
+            site.history().sum("e", "points")
+
+
+def test_events_between_two_moments(site: Site) -> None:
+    for day in range(1, 8):
+        site.record("ab"[day % 2], f"2026-03-{day:02}T23:30:00Z")
+    history = site.history(timezone="Europe/Berlin")
+
+    def days(**bounds: Any) -> list[int]:
+        return [event.at.day for event in history.events("a", "b", **bounds)]
+
+    assert days(since="2026-03-03T23:30:00Z", until="2026-03-05T23:30:00Z") == [3, 4]
+    assert days(since=datetime(2026, 3, 6, tzinfo=timezone.utc)) == [6, 7]
+    assert days(until=date(2026, 3, 3)) == [1]  # 23:30 is past midnight in Berlin
+    with pytest.raises(EventError, match="since is 'monday'; write ISO 8601"):
+        history.events("a", since="monday")
+
+
+def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        site.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
+    paged = Journal._of_name
+
+    def small(self: Journal, *arguments: Any, page: int = 3) -> Iterator[Entry]:
+        return paged(self, *arguments, page=min(page, 3))
+
+    monkeypatch.setattr(Journal, "_of_name", small)
+
+    assert [event.state["n"] for event in site.history().events("e")] == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("zone", "moments", "length"),
+    [
+        # 23:30 and 00:30 in Berlin on the days around both changes of the clocks
+        ("Europe/Berlin", ["2026-03-28T22:30Z", "2026-03-28T23:30Z", "2026-03-29T22:30Z"], 3),
+        ("Europe/Berlin", ["2026-10-24T21:30Z", "2026-10-25T22:30Z", "2026-10-25T23:30Z"], 3),
+        ("UTC", ["2026-10-24T21:30Z", "2026-10-25T22:30Z", "2026-10-25T23:30Z"], 2),
+        # there was no midnight in São Paulo on 4 November 2018, and two on 17 February 2018
+        ("America/Sao_Paulo", ["2018-11-04T02:59Z", "2018-11-04T03:00Z", "2018-11-05T01:59Z"], 2),
+        ("America/Sao_Paulo", ["2018-02-18T01:30Z", "2018-02-18T02:30Z", "2018-02-18T03:30Z"], 2),
+        # Samoa went from 29 to 31 December 2011
+        ("Pacific/Apia", ["2011-12-29T20:00Z", "2011-12-30T20:00Z"], 2),
+        ("Pacific/Apia", ["2011-12-28T20:00Z", "2011-12-30T20:00Z"], 1),
+        ("Asia/Tokyo", ["0001-01-01T00:00Z", "0001-01-01T20:00Z"], 2),
+        ("America/New_York", ["0001-01-01T00:00Z", "0001-01-02T10:00Z"], 2),
+        ("Asia/Tokyo", ["9999-12-31T00:00Z", "9999-12-31T23:00Z"], 1),
+    ],
+)
+def test_days_follow_the_zone_also_where_clocks_change(site: Site, zone: str, moments: list[str], length: int) -> None:
+    for moment in moments:
+        site.record("e", moment)
+
+    assert site.history(timezone=zone).streak("e") == length
+    assert site.history().streak("e", tz=ZoneInfo(zone)) == length
+    assert site.history().days("e", tz=zone) == len({*site.history().days("e", tz=zone)})
+
+
+def test_a_streak_lives_until_the_end_of_the_next_day(site: Site) -> None:
+    for day in (1, 2, 4, 5, 7):
+        site.record("visited", f"2026-01-{day:02}")
+    lengths = [
+        [site.history(site.record("asked", f"2026-01-{day:02}")).streak("visited", grace=grace) for grace in (0, 1, 2)]
+        for day in (7, 8, 9, 10)
+    ]
+
+    assert lengths == [[1, 3, 5], [1, 3, 5], [0, 1, 3], [0, 0, 1]]
+
+
+def test_days_are_a_number_that_knows_which(site: Site) -> None:
+    for moment in ("2026-01-01", "2026-01-01T23:00Z", "2026-01-05"):
+        site.record("e", moment)
+    days = site.history().days("e")
+
+    assert (days, len(days), list(days)) == (2, 2, [date(2026, 1, 1), date(2026, 1, 5)])
+    assert days >= 2
+    assert date(2026, 1, 5) in days
+    assert date(2026, 1, 4) not in days
+    assert days[-1] == date(2026, 1, 5)
+    assert not site.history().days("none")
+
+
+def give(site: Site, badge: str, number: int | None, at: str, level: int = 1, **more: str) -> None:
+    columns = {"user": "alice", "badge": badge, "level": level, "key": "", "occasion": 0, "awarded_at": at}
+    columns |= {"event_number": number, "position": 0 if number is None else 1, **more}
+    names = ", ".join(f'"{name}"' for name in columns)
+    with site.store.transaction():
+        site.store.database.execute_sql(
+            f"INSERT INTO awards ({names}) VALUES ({', '.join('?' * len(columns))})", list(columns.values())
+        )
+
+
+def test_awards_that_were_held(site: Site) -> None:
+    class Silver(Badge):
+        slug = "silver"
+
+    early = site.record("e", "2026-01-01")
+    earning = site.record("e", "2026-01-02")
+    later = site.record("e", "2026-01-03")
+    give(site, "silver", earning.number, earning.at, level=2)
+    give(site, "by-hand", None, earning.at, given_by="bob", reason="kind")
+
+    held = [[site.history(entry).has("silver", level) for level in (None, 1, 2)] for entry in (early, earning, later)]
+
+    assert held == [[False] * 3, [False] * 3, [True, False, True]]
+    assert [site.history(entry).has(Silver) for entry in (early, later)] == [False, True]
+    assert [site.history(entry).has("by-hand") for entry in (early, earning, later)] == [False, True, True]
+    assert not site.history(later).of("bob").has("silver")
+    for wrong in (0, "Silver"):
+        with pytest.raises(ValueError, match="levels are numbers, counted from 1"):
+            site.history(later).has("silver", wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("by", "held"), [("bob", [True, False]), ("replay", [False, False])])
+def test_an_award_that_was_revoked_was_held_until_then(site: Site, by: str, held: list[bool]) -> None:
+    entries = [site.record("e", f"2026-01-{day:02}") for day in (1, 2, 4)]
+    revoked = {"revoked_at": "2026-01-03T00:00:00.000000Z", "revoked_by": by, "revoked_because": "void"}
+    give(site, "silver", entries[0].number, entries[0].at, **revoked)
+
+    assert [site.history(entry).has("silver") for entry in entries[1:]] == held
+    assert [site.history(entry).count("badge_awarded") for entry in entries[1:]] == held
+
+
+def test_awards_are_events_of_the_history(site: Site) -> None:
+    entries = [site.record("e", f"2026-01-{day:02}") for day in (1, 2, 3)]
+    give(site, "silver", entries[0].number, entries[0].at, level=2)
+    give(site, "gold", entries[1].number, entries[1].at)
+    journal = Journal(site.store.database, level_name=lambda badge, level: f"{badge} {level}")
+    history = Case(entries[2], journal).history
+
+    assert history.count("badge_awarded") == 2
+    assert history.count("badge_awarded", badge="gold") == 1
+    assert [event.state["badge"] for event in history.events("badge_awarded")] == ["silver", "gold"]
+    last = history.last("badge_awarded")
+    assert last is not None
+    assert last.state == {"badge": "gold", "level": 1, "level_name": "gold 1", "key": None}
+    assert history.days("badge_awarded") == 2
+    assert history.streak("badge_awarded", "e") == 3
+    assert [event.name for event in history.events("badge_awarded", "e")] == ["e", "badge_awarded"] * 2 + ["e"]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (lambda history: history.days("e", tz="Mars/Phobos"), "no time zone 'Mars/Phobos'; write a name of the IANA"),
+        (lambda history: history.streak("e", grace=-1), "grace is -1; it must be a number of days, 0 or more"),
+        (lambda history: history.count(["e"]), r"\['e'\] is not the name of an event"),
+        (lambda history: history.of(""), "user is empty"),
+    ],
+)
+def test_a_wrong_question_says_what_is_wrong(site: Site, question: Any, message: str) -> None:
+    site.record("e", "2026-01-01")
+
+    with pytest.raises((ValueError, TypeError, EventError), match=message):
+        question(site.history())
