@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from brabeion_cli.base import (
+    Badge,
+    BadgeAwarded,
+    BadgeDetail,
+    CountBadge,
+    DaysBadge,
+    Progress,
+    StreakBadge,
+    SumBadge,
+)
 from brabeion_cli.registry import badges
 
 __version__ = "0.1.0"
-__all__ = ["badges"]
+__all__ = [
+    "Badge", "BadgeAwarded", "BadgeDetail", "CountBadge", "DaysBadge", "Progress", "StreakBadge", "SumBadge", "badges",
+]  # fmt: skip
 
 
 def _fire(event: str, /, **state: Any) -> Sequence[Any]:

@@ -23,7 +23,7 @@ class _SameModule(Loader):
         if module.__name__ == ORIGINAL:
             # A stand-in with an empty path, not our package itself: through our path the import system would
             # find base.py by its file name and execute it a second time.
-            module.__dict__.update(badges=ours.badges, __path__=[])
+            module.__dict__.update({name: getattr(ours, name) for name in ours.__all__}, __path__=[])
         else:
             sys.modules[module.__name__] = ours
 

@@ -1,4 +1,4 @@
-"""What badge authors build on: `Badge`, `BadgeAwarded`, `BadgeDetail`."""
+"""What badge authors build on: `Badge`, `BadgeAwarded`, `BadgeDetail`, `Progress`, and the ready-made badges."""
 
 from __future__ import annotations
 
@@ -71,3 +71,83 @@ class Badge:
         """Name, description and image of a level, counted from 1."""
         entry = self.levels[level - 1]
         return entry if isinstance(entry, BadgeDetail) else BadgeDetail(entry)
+
+
+class Progress(NamedTuple):
+    """How far a user is on the way to a badge: `current` of `target`; `level` is the one that the target earns."""
+
+    current: float
+    target: float
+    level: int | None = None
+
+
+class ThresholdBadge(Badge):
+    """A badge with a number for each level, which `value()` has to reach; what the ready-made badges share.
+
+    `thresholds` has one number for each level, rising. `where` are fields of the recorded state, with the values that
+    they must have in the events that count.
+    """
+
+    thresholds: ClassVar[Sequence[float]]
+    where: ClassVar[Mapping[str, Any]] = {}
+
+    def value(self, history: Any) -> float:
+        """What the thresholds are compared with."""
+        raise NotImplementedError
+
+    def award(self, **state: Any) -> BadgeAwarded | None:
+        value = self.value(state["history"])
+        level = sum(value >= threshold for threshold in self.thresholds)
+        return BadgeAwarded(level) if level else None
+
+    def progress(self, history: Any, **state: Any) -> Progress:
+        """The value, and the next threshold; the last one where all are reached."""
+        value = self.value(history)
+        level = 1 + sum(value >= threshold for threshold in self.thresholds[:-1])
+        return Progress(value, self.thresholds[level - 1], level)
+
+
+class CountBadge(ThresholdBadge):
+    """For a number of events.
+
+    @badges.register
+    class Commentator(CountBadge):
+        slug = "commentator"
+        levels = ["Bronze", "Silver"]
+        events = ["comment_posted"]
+        thresholds = [10, 100]
+        where = {"is_own_post": False}
+    """
+
+    def value(self, history: Any) -> int:
+        count: int = history.count(*self.events, **self.where)
+        return count
+
+
+class SumBadge(ThresholdBadge):
+    """For the sum of a field of its events: `field = "points"`, or `"order__total"` for a field within a field."""
+
+    field: ClassVar[str]
+
+    def value(self, history: Any) -> float:
+        total: float = sum(history.sum(event, self.field, **self.where) for event in dict.fromkeys(self.events))
+        return total
+
+
+class DaysBadge(ThresholdBadge):
+    """For a number of days with an event; `tz` says where days begin (None: as configured)."""
+
+    tz: ClassVar[str | None] = None
+
+    def value(self, history: Any) -> int:
+        return int(history.days(*self.events, tz=self.tz, **self.where))
+
+
+class StreakBadge(DaysBadge):
+    """For a number of days in a row with an event; `grace` days in all may be missed."""
+
+    grace: ClassVar[int] = 0
+
+    def value(self, history: Any) -> int:
+        streak: int = history.streak(*self.events, tz=self.tz, grace=self.grace, **self.where)
+        return streak

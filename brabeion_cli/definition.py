@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from brabeion_cli.base import Badge, BadgeDetail
+from brabeion_cli.base import Badge, BadgeDetail, DaysBadge, StreakBadge, SumBadge, ThresholdBadge
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 # Bits of code.co_flags, as the module `inspect` names them.
@@ -30,6 +31,7 @@ def definition_mistakes(badge: object) -> list[Mistake]:
         *_events_mistakes(badge),
         *_switch_mistakes(badge),
         *_award_mistakes(badge),
+        *(_threshold_mistakes(badge) if issubclass(badge, ThresholdBadge) else ()),
     ]
 
 
@@ -92,8 +94,8 @@ def _switch_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
 def _award_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
     if badge.award is Badge.award:
         yield Mistake("award", "has no award(self, **state)")
-    for name in ("award", "freeze"):
-        code = getattr(getattr(badge, name), "__code__", None)
+    for name in ("award", "freeze", "progress"):
+        code = getattr(getattr(badge, name, None), "__code__", None)
         if code is None:  # not a plain function: its author knows what they do
             continue
         if code.co_flags & (IS_COROUTINE | IS_ASYNC_GENERATOR):
@@ -101,4 +103,37 @@ def _award_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
         elif code.co_flags & IS_GENERATOR:
             yield Mistake(name, f"{name}() yields; it must return")
         if not code.co_flags & TAKES_KEYWORDS:
-            yield Mistake(name, f"{name}() must take **state: write def {name}(self, **state)")
+            yield Mistake(
+                name, f"{name}() must take **state: write def {name}(self, {'history, ' * (name == 'progress')}**state)"
+            )
+
+
+def _threshold_mistakes(badge: type[ThresholdBadge]) -> Iterable[Mistake]:
+    if badge.value is ThresholdBadge.value and badge.award is ThresholdBadge.award:
+        yield Mistake(None, "has no value(self, history); CountBadge, SumBadge, DaysBadge and StreakBadge have one")
+    yield from _numbers_mistakes(badge)
+    if not isinstance(badge.where, Mapping) or not all(isinstance(name, str) for name in badge.where):
+        yield Mistake("where", f'where is {badge.where!r:.80}; write fields and their values: {{"is_own_post": False}}')
+    if issubclass(badge, SumBadge) and not (isinstance(getattr(badge, "field", None), str) and badge.field):
+        yield Mistake("field", 'has no field; write the name of what is added up: field = "points"')
+    if issubclass(badge, DaysBadge) and isinstance(badge.tz, str):
+        from brabeion_cli import days
+
+        try:
+            days.zone(badge.tz)
+        except ValueError as error:
+            yield Mistake("tz", str(error))
+    if issubclass(badge, StreakBadge) and not (type(badge.grace) is int and badge.grace >= 0):
+        yield Mistake("grace", f"grace is {badge.grace!r:.80}; it must be a number of days, 0 or more")
+
+
+def _numbers_mistakes(badge: type[ThresholdBadge]) -> Iterable[Mistake]:
+    thresholds, levels = getattr(badge, "thresholds", None), getattr(badge, "levels", None)
+    if not isinstance(thresholds, (list, tuple)):
+        yield Mistake("thresholds", "has no thresholds; write one number for each level: thresholds = [10, 100]")
+    elif isinstance(levels, (list, tuple)) and len(thresholds) != len(levels):
+        yield Mistake("thresholds", f"has {len(levels)} levels, but {len(thresholds)} thresholds; each level needs one")
+    elif not all(type(number) in (int, float) and number > 0 for number in thresholds):
+        yield Mistake("thresholds", f"thresholds is {thresholds!r:.80}; they must be numbers above 0")
+    elif any(later <= earlier for earlier, later in itertools.pairwise(thresholds)):
+        yield Mistake("thresholds", f"thresholds is {thresholds!r:.80}; they must rise, lowest level first")

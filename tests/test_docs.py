@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -121,17 +122,14 @@ def test_the_addict_of_the_documentation_runs(tmp_path: Path) -> None:
     project = Project(tmp_path / "copy")
     (project.directory / "badges").rmdir()
     (project.directory / "badges").symlink_to(ROOT / "badges")
-    days = (
-        "python -c 'import datetime as d, json; t = d.datetime.now(d.timezone.utc).date(); "
-        'print(json.dumps({"days": [str(t - d.timedelta(n)) for n in range(-1, {count})]}))\''
-    )
-    for user, count in (("alice", 31), ("bob", 20)):
-        out = shell(
-            project, days.replace("{count}", str(count)) + f" | brabeion fire page_viewed --user {user} --state -"
-        )
-        assert "addict is queued" in out
-    assert "2 done, 1 awarded" in shell(project, "brabeion process-queue")
-    assert "alice  addict" in shell(project, "brabeion list")
+    for user, days in (("alice", range(1, 31)), ("bob", (*range(1, 16), *range(17, 31)))):
+        for day in days:  # 29 March, when clocks change, is one of them
+            line = {"event": "page_viewed", "user": user, "at": f"2026-03-{day:02}T12:00:00Z"}
+            with open(project.directory / "views.ndjson", "a") as file:
+                file.write(json.dumps(line) + "\n")
+    assert "59 recorded" in shell(project, "brabeion ingest views.ndjson")
+    assert "59 done, 1 awarded" in shell(project, "brabeion process-queue")
+    assert "alice  addict      1  Addict       2026-03-30 12:00:00  page_viewed" in shell(project, "brabeion list")
 
 
 def test_the_changelog_tells_of_this_version() -> None:

@@ -28,7 +28,7 @@ ARROWS = {
     "render": "",
     "trust": "errors",
     "base": "",
-    "definition": "base",
+    "definition": "base days",
     "scaffold": "errors",
     "lines": "errors",
     "sqlite": "errors",
@@ -48,7 +48,8 @@ ARROWS = {
     "store": "errors events grants journal migrations models sqlite",
     "deferred": "errors events isolation journal store",
     "engine": (
-        "base deferred errors events grants isolation journal judging outcomes registry signals source store strictjson"
+        "base deferred errors events grants isolation journal "
+        "judging outcomes registry signals source store strictjson"
     ),
     "startup": "channel children config errors loader",
     "recorder": (
@@ -60,13 +61,16 @@ ARROWS = {
         "application base channel children config deferred engine errors events grants "
         "isolation journal judging loader outcomes recorder registry signals source sqlite"
     ),
-    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
+    "worker": (
+        "children config deferred engine grants isolation "
+        "journal outcomes recorder runner startup store"
+    ),
     "reports": "base errors events models registry",
     "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader maintenance migrations registry source startup store",
     "application": "config engine errors events isolation loader outcomes registry store",
-    "__init__": "application registry",
+    "__init__": "application base registry",
     "__main__": "cli",
 }
 
