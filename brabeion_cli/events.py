@@ -51,9 +51,7 @@ def make(
     if user is not None and inner_user is not None and text_or_number(inner_user, "user") != who:
         raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
     if name == BADGE_AWARDED:
-        raise EventError(
-            f"{BADGE_AWARDED} is brabeion's own event: it happens when a badge is awarded; fire another name"
-        )
+        raise EventError(f"{BADGE_AWARDED} is what an award is, as an event, and not fired; choose another name")
     text = strictjson.compact(state)
     size = len(text.encode())
     if size > max_bytes:
