@@ -48,19 +48,24 @@ ARROWS = {
     "store": "errors events grants journal migrations models sqlite",
     "deferred": "errors events isolation journal store",
     "engine": (
-        "base deferred errors events grants isolation journal judging outcomes registry signals source store strictjson"
+        "base deferred errors events grants isolation journal "
+        "judging outcomes registry signals source store strictjson"
     ),
     "startup": "channel children config errors loader",
+    "supervision": "channel children errors isolation startup watch",
     "recorder": (
         "application channel children config engine errors events isolation "
         "lines loader outcomes registry signals sqlite store watch"
     ),
-    "intake": "children config errors events isolation lines recorder startup watch",
+    "intake": "config errors events isolation lines recorder supervision",
     "runner": (
         "application base channel children config deferred engine errors events grants "
         "isolation journal judging loader outcomes recorder registry signals source sqlite"
     ),
-    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
+    "worker": (
+        "children config deferred engine grants isolation "
+        "journal outcomes recorder runner startup store"
+    ),
     "reports": "base errors events models registry",
     "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
