@@ -37,6 +37,7 @@ ARROWS = {
     "config": "days errors trust",
     "events": "errors strictjson",
     "journal": "events",
+    "stretch": "journal",
     "days": "errors events",
     "history": "base days events fields journal",
     "registry": "base definition errors source",
@@ -51,6 +52,10 @@ ARROWS = {
         "base deferred errors events grants isolation journal "
         "judging outcomes registry signals source store strictjson"
     ),
+    "replay": (
+        "base engine events grants isolation journal "
+        "judging outcomes registry source store stretch watch"
+    ),
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
@@ -61,6 +66,10 @@ ARROWS = {
     "runner": (
         "application base channel children config deferred engine errors events grants "
         "isolation journal judging loader outcomes recorder registry signals source sqlite"
+    ),
+    "replaying": (
+        "channel children config errors events isolation loader outcomes "
+        "recorder registry replay runner startup store stretch supervision watch"
     ),
     "worker": (
         "children config deferred engine grants isolation "

@@ -25,6 +25,7 @@ COMMANDS = {
     "queue": "queue",
     "list": "awards",
     "badges": "awards",
+    "replay": "replay",
     "award": "manual",
     "revoke": "manual",
     "check": "project",

@@ -1,0 +1,139 @@
+"""`replay`: the journal again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from typing import Any
+
+import click
+
+from brabeion_cli import events, render
+from brabeion_cli.cli import options
+from brabeion_cli.outcomes import place
+from brabeion_cli.replay import Change, Result, Step
+from brabeion_cli.replaying import Anew, Replaying, Told
+from brabeion_cli.stretch import Stretch
+
+SHOWN_FAILURES = 10
+
+
+@click.command("replay")
+@click.option("--badge", "badges", multiple=True, metavar="SLUG", help="Only that badge; may be repeated.")
+@click.option("--user", help="Only that user's events.")
+@click.option("--since", metavar="TIME", help="Only events at or after that time.")
+@click.option("--until", metavar="TIME", help="Only events before that time.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+@click.option("--prune", is_flag=True, help="Revoke awards that the rules no longer give.")
+@click.option("--notify", is_flag=True, help="Send badge_awarded for new awards.")
+@options.as_json
+@options.everywhere
+def replay_command(
+    badges: tuple[str, ...],
+    user: str | None,
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+    prune: bool,
+    notify: bool,
+    as_json: bool,
+) -> int:
+    """Evaluate the journal again: award what is missing, find what the rules no longer give.
+
+    What would a new badge do? Deferred badges are asked, too, at once.
+
+    \b
+        brabeion replay --dry-run
+    """
+    config = options.resolve()
+    stretch = Stretch(None if user is None else events.text_or_number(user, "user"))
+    if since is not None:
+        stretch = stretch._replace(since=events.moment(since, "--since"))
+    if until is not None:
+        stretch = stretch._replace(until=events.moment(until, "--until"))
+    replaying = Replaying(config, stretch, badges=badges or None, dry_run=dry_run, prune=prune, notify=notify)
+    tally = _Tally()
+    with contextlib.closing(replaying.run()) as answers, render.progress("replay", None) as meter:
+        for answer in answers:
+            if isinstance(answer, Step):
+                tally.add(answer)
+                meter(answer.done, f"{answer.done:,} of {answer.total:,} events")
+            elif isinstance(answer, Anew):
+                tally.begin_anew(dry_run)
+            elif isinstance(answer, Told):
+                for failure in answer.failures:
+                    options.notice(failure)
+            else:
+                result = answer
+    tally.sum_up()
+    if as_json:
+        click.echo(render.json_text(_json(result, tally) | ({"dry_run": True} if dry_run else {})))
+    else:
+        _tell(result, tally, dry_run)
+    return 1 if tally.errors else 0
+
+
+class _Tally:
+    """Counts what steps tell, and says on stderr what went wrong."""
+
+    def __init__(self) -> None:
+        self.awards: Counter[tuple[str, int]] = Counter()
+        self._failures: Counter[str] = Counter()
+
+    @property
+    def errors(self) -> int:
+        return self._failures.total()
+
+    def add(self, step: Step) -> None:
+        self.awards.update((award.grant.badge, award.grant.level) for award in step.awards)
+        for entry, badge, failure in step.failures:
+            self._failures[badge] += 1
+            if self._failures[badge] <= SHOWN_FAILURES:
+                which = f"event {entry.number}" + (f" (id {entry.id})" if entry.id is not None else "")
+                options.complain(f"badge {badge} failed for {which} of {entry.user}: {place(failure)}")
+
+    def begin_anew(self, dry_run: bool) -> None:
+        """Forget what comes again; awards that were entered do not."""
+        self._failures.clear()
+        if dry_run:
+            self.awards.clear()
+
+    def sum_up(self) -> None:
+        for badge, count in self._failures.items():
+            if count > SHOWN_FAILURES:
+                options.complain(f"badge {badge} failed {count:,} times in all")
+
+
+def _json(result: Result, tally: _Tally) -> dict[str, Any]:
+    badges: dict[str, dict[str, int]] = {}
+    for (slug, level), count in sorted(tally.awards.items()):
+        badges.setdefault(slug, {})[str(level)] = count
+    return {
+        "events": result.events,
+        "awarded": tally.awards.total(),
+        "stale": result.stale,
+        "revoked": result.revoked,
+        "errors": tally.errors,
+        "badges": badges,
+    }
+
+
+def _tell(result: Result, tally: _Tally, dry_run: bool) -> None:
+    changes = [change for change in result.changes if dry_run or change.gained or change.stale]
+    if changes:
+        gain = "would gain it" if dry_run else "gained it"
+        columns = ("badge", "level", "name", gain, "no longer earned", "for example")
+        cells = [(*change[:5], _names(change)) for change in changes]
+        render.table(columns, cells, numbers=("level", gain, "no longer earned"))
+    would = "would be " if dry_run else ""
+    parts = [
+        f"{result.events:,} events",
+        f"{tally.awards.total():,} {would}awarded",
+        f"{result.stale:,} no longer earned" + (f", {result.revoked:,} {would}revoked" if result.revoked else ""),
+        f"{tally.errors:,} errors",
+    ]
+    click.echo(", ".join(parts))
+
+
+def _names(change: Change) -> str:
+    return ", ".join(change.names) + (", …" if change.gained > len(change.names) else "")

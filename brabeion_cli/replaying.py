@@ -1,0 +1,161 @@
+"""`replay`: a child walks the journal; its parent sees to it that no badge ends the walk, and tells the receivers."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Generator
+from datetime import datetime, timezone
+from functools import partial
+from typing import NamedTuple
+
+from brabeion_cli import children, loader, runner, startup
+from brabeion_cli.channel import Channel
+from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
+from brabeion_cli.config import Config
+from brabeion_cli.errors import BrabeionError, UnknownBadgeError
+from brabeion_cli.events import near_matches
+from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.outcomes import NewAward
+from brabeion_cli.recorder import Announced
+from brabeion_cli.registry import Registry
+from brabeion_cli.replay import Doomed, Replay, Result, Step
+from brabeion_cli.runner import Announce
+from brabeion_cli.store import open_store
+from brabeion_cli.stretch import Stretch
+from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
+from brabeion_cli.watch import SharedWatch
+
+BREATH = 0.0025  # seconds after each transaction, so that others get their turn
+ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
+MAX_KILLS = 3  # after which a badge is not asked any more in this run
+
+
+class Request(NamedTuple):
+    """What to replay: by which badges (None: all), and how."""
+
+    stretch: Stretch
+    badges: tuple[str, ...] | None
+    dry_run: bool
+    prune: bool
+    doomed: Doomed
+
+
+class Anew(NamedTuple):
+    """A badge ended the child: the walk begins anew, without asking it about that event."""
+
+    death: BadgeDiedError
+
+
+class Told(NamedTuple):
+    """Receivers of `badge_awarded` failed; the awards stand."""
+
+    failures: list[str]
+
+
+def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+    """The child's life: load the badges, open the store, walk; answer with steps and the result."""
+    channel.end_after(children.START)
+    try:
+        registry = loader.load(config.badges)
+        with open_store(config.db) as store, Guard(config.award_timeout) as guard:
+            watch.check = channel.require_open
+            channel.send(True)
+            request: Request = channel.receive()
+            _require_badges(registry, request.badges)
+            replay = Replay(
+                registry, store, guard, request.stretch, badges=request.badges, now=datetime.now(timezone.utc),
+                dry_run=request.dry_run, prune=request.prune, doomed=request.doomed, watch=watch,
+                timezone=config.timezone,
+                seconds=lambda badge: config.task_timeout if badge.async_ else config.award_timeout,
+            )  # fmt: skip
+            for step in replay.steps():
+                channel.send(step)
+                channel.end_after(len(registry) * max(config.task_timeout, config.award_timeout) + ALONE)
+                if step.awards and not request.dry_run:
+                    time.sleep(BREATH)
+            channel.end_after(None)
+            channel.send(replay.result())
+    except BrabeionError as error:
+        error.add_note(traceback.format_exc())
+        channel.send(error)
+
+
+def _require_badges(registry: Registry, slugs: tuple[str, ...] | None) -> None:
+    for slug in slugs or ():
+        if slug not in registry.slugs:
+            known = near_matches(slug, registry.slugs)
+            raise UnknownBadgeError(f"no badge {slug!r}{known}; `brabeion badges` lists them. Nothing was replayed")
+
+
+class Replaying:
+    """Iterate over `run()`, to the end: the result is the last that it yields."""
+
+    def __init__(
+        self,
+        config: Config,
+        stretch: Stretch,
+        *,
+        badges: tuple[str, ...] | None = None,
+        dry_run: bool = False,
+        prune: bool = False,
+        notify: bool = False,
+    ) -> None:
+        self._config = config
+        self._request = Request(stretch, badges, dry_run, prune, Doomed({}, {}))
+        self._notify = notify and not dry_run
+        self._walker = SupervisedChild(partial(serve, config), max(config.task_timeout, config.award_timeout))
+        self._announcer: Child | None = None
+
+    def run(self) -> Generator[Step | Anew | Told | Result, None, None]:
+        """Replay. Begins anew where a badge ended the child: what was awarded stands, and is not awarded again."""
+        try:
+            while True:
+                self._walker.start()
+                self._walker.send(self._request)
+                try:
+                    while not isinstance(answer := self._walker.answer(), Result):
+                        yield answer
+                        if failures := self._announce(answer.awards):
+                            yield Told(failures)
+                    yield answer
+                    return
+                except BadgeDiedError as death:
+                    self._spare(death)
+                    yield Anew(death)
+        finally:
+            self._walker.close()
+            if self._announcer is not None:
+                self._announcer.end()
+
+    def _spare(self, death: BadgeDiedError) -> None:
+        """Do not ask that badge about that event again; after some such deaths, about none."""
+        doomed = self._request.doomed
+        once = {**doomed.once, (death.line, death.badge): death.failure}
+        always = dict(doomed.always)
+        if sum(badge == death.badge for _, badge in once) >= MAX_KILLS:
+            always[death.badge] = Failure(f"not asked: it ended its process {MAX_KILLS} times ({death})")
+        self._request = self._request._replace(doomed=Doomed(once, always))
+
+    def _announce(self, awards: list[NewAward]) -> list[str]:
+        """Tell receivers, in a process of their own that has no database open: they may fire in their turn."""
+        failures: list[str] = []
+        for award in awards if self._notify else ():
+            try:
+                if self._announcer is None:
+                    self._announcer = Child(partial(runner.serve, self._config))
+                    if not startup.await_ready(self._announcer).receivers:
+                        self._notify = False
+                        return failures
+                self._announcer.send(Announce([award]))
+                announced: Announced = self._announcer.receive(self._config.task_timeout + 2 * children.GRACE)
+                failures += announced.failures
+            except (ChildDiedError, ChildOverranError) as death:
+                if self._announcer is not None:
+                    self._announcer.kill()
+                    self._announcer = None
+                failures.append(
+                    f"a receiver of badge_awarded (for badge {award.grant.badge!r}) never came back: "
+                    f"{str(death) or 'it took too long'}"
+                )
+        return failures
