@@ -32,9 +32,10 @@ MAX_PASSES = 20  # walks that pruning takes at most: one for each award that res
 
 #: What the rules give, and who gained what; tables of this connection alone, so that memory does not grow.
 SCRATCH = (
-    'CREATE TEMP TABLE granted ("user", badge, level, "key", occasion, '
+    'CREATE TEMP TABLE granted ("user" TEXT, badge TEXT, level INTEGER, "key" TEXT, occasion INTEGER, '
     'PRIMARY KEY ("user", badge, level, "key", occasion)) WITHOUT ROWID',
-    'CREATE TEMP TABLE gained (badge, level, "user", PRIMARY KEY (badge, level, "user")) WITHOUT ROWID',
+    'CREATE TEMP TABLE gained (badge TEXT, level INTEGER, "user" TEXT, '
+    'PRIMARY KEY (badge, level, "user")) WITHOUT ROWID',
 )
 STALE = """
     FROM awards a JOIN events e ON e.number = a.event_number

@@ -19,7 +19,7 @@ SHOWN_FAILURES = 10
 
 
 @click.command("replay")
-@click.option("--badge", "badges", multiple=True, metavar="SLUG", help="Only that badge; may be repeated.")
+@click.option("--badge", "slugs", multiple=True, metavar="SLUG", help="Only that badge; may be repeated.")
 @click.option("--user", help="Only that user's events.")
 @click.option("--since", metavar="TIME", help="Only events at or after that time.")
 @click.option("--until", metavar="TIME", help="Only events before that time.")
@@ -29,7 +29,7 @@ SHOWN_FAILURES = 10
 @options.as_json
 @options.everywhere
 def replay_command(
-    badges: tuple[str, ...],
+    slugs: tuple[str, ...],
     user: str | None,
     since: str | None,
     until: str | None,
@@ -51,7 +51,7 @@ def replay_command(
         stretch = stretch._replace(since=events.moment(since, "--since"))
     if until is not None:
         stretch = stretch._replace(until=events.moment(until, "--until"))
-    replaying = Replaying(config, stretch, badges=badges or None, dry_run=dry_run, prune=prune, notify=notify)
+    replaying = Replaying(config, stretch, badges=slugs or None, dry_run=dry_run, prune=prune, notify=notify)
     tally = _Tally()
     with contextlib.closing(replaying.run()) as answers, render.progress("replay", None) as meter:
         for answer in answers:
