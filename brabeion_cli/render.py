@@ -38,6 +38,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2)
 
 
+def json_line(value: Any) -> str:
+    """One JSON text in one line, for people: as it is written, not escaped."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def json_lines(rows: Iterable[Any]) -> Iterator[str]:
     """One JSON text a row."""
     return (json.dumps(row) for row in rows)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from peewee import JOIN, Expression, fn
+from peewee import JOIN, SQL, Expression, fn
 
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import UnknownBadgeError
@@ -15,6 +16,8 @@ from brabeion_cli.models import Award, Event, Task
 from brabeion_cli.registry import Registry
 
 Row = dict[str, Any]
+
+ON_RECORD = 100  # awards that are looked at when one badge of one user is explained
 
 
 class Filter(NamedTuple):
@@ -35,16 +38,7 @@ def awards(registry: Registry, chosen: Filter) -> Iterator[Row]:
     Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
     by hand), given_by, reason.
     """
-    query = (
-        Award.select(Award, Event.name, Event.id, Event.at)
-        .join(Event, JOIN.LEFT_OUTER, on=(Award.event == Event.number))
-        .where(Award.revoked_at.is_null())
-        .order_by(
-            Award.awarded_at.desc(), Award.user, Award.badge, Award.level.desc(), Award.key, Award.occasion.desc()
-        )
-        .limit(chosen.limit)
-        .objects()
-    )
+    query = _awards().where(Award.revoked_at.is_null()).limit(chosen.limit)
     if chosen.user is not None:
         query = query.where(Award.user == text_or_number(chosen.user, "user"))
     if chosen.badge is not None:
@@ -59,6 +53,31 @@ def awards(registry: Registry, chosen: Filter) -> Iterator[Row]:
         query = query.where(_is_highest())
     for row in query.iterator():
         yield _award_row(row, registry.get(row.badge))
+
+
+def awards_on_record(registry: Registry, user: str, badge: str) -> Iterator[Row]:
+    """Awards of a user and badge, also revoked ones, which come last; at most `ON_RECORD` of them. Rows as of `awards`,
+    with the state of the event and its user, and revoked_at, revoked_by, revoked_because.
+    """
+    query = _awards().select_extend(Event.state, Event.user.alias("event_user"), Award.revoked_at)
+    query = query.where((Award.user == user) & (Award.badge == badge)).limit(ON_RECORD)
+    for row in query.order_by(Award.revoked_at.is_null(False), *query._order_by):
+        made = _award_row(row, registry.get(badge))
+        if made["event"] is not None:
+            made["event"] |= {"user": row.event_user, "state": json.loads(row.state)}
+        yield made | {name: getattr(row, name) for name in ("revoked_at", "revoked_by", "revoked_because")}
+
+
+def _awards() -> Any:
+    """Awards with their events, newest first; equal moments in a fixed order."""
+    return (
+        Award.select(Award, Event.name, Event.id, Event.at)
+        .join(Event, JOIN.LEFT_OUTER, on=(Award.event == Event.number))
+        .order_by(
+            Award.awarded_at.desc(), Award.user, Award.badge, Award.level.desc(), Award.key, Award.occasion.desc()
+        )
+        .objects()
+    )
 
 
 def _award_row(row: Any, badge: Badge | None) -> Row:
@@ -112,6 +131,31 @@ def _is_highest() -> Any:
     )
 
 
+def leaders(*, badge: str | None = None, since: str | None = None, until: str | None = None, limit: int) -> list[Row]:
+    """Who has most awards; equal numbers share a rank, and who had them first is named first.
+
+    Rows: rank, user, awards, badges (different ones), last_awarded_at.
+    """
+    counted = fn.COUNT(SQL("*"))
+    query = Award.select(
+        fn.RANK().over(order_by=[counted.desc()]),
+        Award.user,
+        counted,
+        fn.COUNT(Award.badge.distinct()),
+        fn.MAX(Award.awarded_at),
+    ).where(Award.revoked_at.is_null())
+    if badge is not None:
+        query = query.where(Award.badge == badge)
+    if since is not None:
+        query = query.where(Award.awarded_at >= moment(since, "--since"))
+    if until is not None:
+        query = query.where(Award.awarded_at < moment(until, "--until"))
+    rows: Any = (
+        query.group_by(Award.user).order_by(counted.desc(), fn.MAX(Award.awarded_at), Award.user).limit(limit).tuples()
+    )
+    return [dict(zip(("rank", "user", "awards", "badges", "last_awarded_at"), row, strict=True)) for row in rows]
+
+
 def catalogue(registry: Registry) -> list[Row]:
     """Every registered badge and level with its holders, and their share of all users that the store knows."""
     present = Award.select(Award.badge, Award.level, fn.COUNT(Award.user.distinct())).where(Award.revoked_at.is_null())
@@ -140,7 +184,9 @@ def catalogue(registry: Registry) -> list[Row]:
     return rows
 
 
-def queue(now: datetime, *, badge: str | None = None, dead: bool = False, limit: int | None = None) -> Iterator[Row]:
+def queue(
+    now: datetime, *, badge: str | None = None, user: str | None = None, dead: bool = False, limit: int | None = None
+) -> Iterator[Row]:
     """Deferred work, in the order in which it is due, dead tasks last.
 
     Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
@@ -156,7 +202,13 @@ def queue(now: datetime, *, badge: str | None = None, dead: bool = False, limit:
         query = query.where(Task.badge == text_or_number(badge, "badge"))
     if dead:
         query = query.where(Task.due_at.is_null())
+    if user is not None:
+        query = query.where((Event.user == user) | Task.award.is_null(False))
     for row in query.iterator():
+        if row.award is not None:
+            row.user = json.loads(row.award)["user"]
+        if user is not None and row.user != user:
+            continue
         running = row.token is not None and row.due_at > moment(now)
         yield {
             "task": row.number,

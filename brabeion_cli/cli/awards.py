@@ -1,4 +1,4 @@
-"""`list` and `badges`: who has what, and what there is."""
+"""`list`, `badges` and `leaderboard`: who has what, what there is, who leads."""
 
 from __future__ import annotations
 
@@ -135,3 +135,29 @@ def badges_command(as_json: bool) -> None:
         render.table(columns, cells, numbers=("level", "holders", "share"))
     else:
         options.notice("no badges")
+
+
+@click.command("leaderboard")
+@click.option("--badge", help="Count only awards of that badge.")
+@click.option("--since", metavar="TIME", help="Count only awards at or after that time.")
+@click.option("--until", metavar="TIME", help="Count only awards before that time.")
+@click.option("--limit", type=options.COUNT, default=10, metavar="N", help="Show N users (10).")
+@options.as_json
+@options.everywhere
+def leaderboard_command(badge: str | None, since: str | None, until: str | None, limit: int, as_json: bool) -> None:
+    """Show who has most awards.
+
+    \b
+        brabeion leaderboard --since 2026-01-01
+    """
+    with open_store(options.resolve().db):
+        rows = reports.leaders(badge=badge, since=since, until=until, limit=limit)
+    if as_json:
+        click.echo(render.json_text(rows))
+        return
+    columns = ("rank", "user", "awards", "badges", "last_awarded_at")
+    cells = [(*(row[name] for name in columns[:4]), _short(row["last_awarded_at"])) for row in rows]
+    if cells:
+        render.table((*columns[:4], "last award"), cells, numbers=("rank", "awards", "badges"))
+    else:
+        options.notice("no awards")

@@ -1,0 +1,90 @@
+"""How far a user is on the way to each badge that knows."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from brabeion_cli import source
+from brabeion_cli.base import Badge, Progress
+from brabeion_cli.events import moment
+from brabeion_cli.history import History, PastEvent
+from brabeion_cli.isolation import BadgeFailedError, Failure
+from brabeion_cli.journal import LAST_MOMENT, LAST_NUMBER, AsOf, Journal, order
+from brabeion_cli.judging import Ask
+from brabeion_cli.registry import Registry
+from brabeion_cli.store import Store
+
+Row = dict[str, Any]
+
+
+class Advance(NamedTuple):
+    """Rows (badge, level, level_name, current, target, share, held), closest first and what is reached last; and the
+    badges that failed to say.
+    """
+
+    rows: list[Row]
+    failures: list[tuple[str, Failure]]
+
+
+def advance(
+    registry: Registry,
+    store: Store,
+    timezone: str,
+    user: str,
+    ask: Ask,
+    now: datetime,
+) -> Advance:
+    """Ask every badge that has a `progress()`."""
+    journal = Journal(store.database, timezone, registry.level_name)
+    rows, failures = [], []
+    for badge in registry:
+        try:
+            if hasattr(badge, "progress"):
+                rows += _rows(badge, journal, user, ask, now)
+        except BadgeFailedError as error:
+            failures.append((badge.slug, error.failure))
+    return Advance(sorted(rows, key=lambda row: (row["share"] >= 1, -row["share"])), failures)
+
+
+def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) -> list[Row]:
+    lasts = [journal.latest(user, name, AsOf(LAST_MOMENT, LAST_NUMBER, LAST_NUMBER)) for name in badge.events]
+    last = max((entry for entry in lasts if entry is not None), key=order, default=None)
+    # As of now, or of an event that is dated later than that.
+    at = moment(now) if last is None else max(moment(now), last.at)
+    asof = AsOf(at, LAST_NUMBER, LAST_NUMBER)
+    event = None if last is None else PastEvent(last)
+    history = History(journal, asof, user, event)
+    state = {**(event.state if event is not None else {}), "user": user}
+    known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
+    if isinstance(known, str):
+        raise BadgeFailedError(Failure(known, source.short(source.of_class(type(badge), "progress"))))
+    if known is None:
+        return []
+    level = known.level if known.level is not None else 1 if len(badge.levels) == 1 else None
+    return [
+        {
+            "badge": badge.slug,
+            "level": level,
+            "level_name": None if level is None else badge.detail(level).name,
+            "current": known.current,
+            "target": known.target,
+            "share": round(min(max(known.current / known.target, 0.0), 1.0), 6),
+            "held": journal.holds(user, badge.slug, level, asof),
+        }
+    ]
+
+
+def _checked(badge: Badge, answer: object) -> Progress | str | None:
+    """What `progress()` answered; as text, what is wrong with it."""
+    if answer is None:
+        return None
+    if isinstance(answer, Progress):
+        numbers = all(type(number) in (int, float) and math.isfinite(number) for number in answer[:2])
+        if numbers and answer.target > 0 and answer.level in (None, *range(1, len(badge.levels) + 1)):
+            return answer
+    return (
+        f"progress() of badge {badge.slug!r} answered {answer!r:.120}; it must return Progress(current, target), "
+        "two numbers, the second above 0, or None"
+    )

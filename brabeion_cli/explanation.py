@@ -1,0 +1,107 @@
+"""Why a user has a badge, or has it not: what is on record, and what the badge answers now."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from brabeion_cli import reports
+from brabeion_cli.base import Badge
+from brabeion_cli.errors import UnknownBadgeError
+from brabeion_cli.events import near_matches
+from brabeion_cli.grants import Grant
+from brabeion_cli.isolation import BadgeFailedError
+from brabeion_cli.journal import LAST_MOMENT, LAST_NUMBER, AsOf, Entry, Journal, order
+from brabeion_cli.judging import Ask, Case, judge
+from brabeion_cli.registry import Registry
+from brabeion_cli.store import Store
+from brabeion_cli.stretch import Stretch
+
+HELD, REVOKED, QUEUED, DEAD, NOT_EARNED, NO_EVENTS = "held", "revoked", "queued", "dead", "not earned", "no events"
+NOW = AsOf(LAST_MOMENT, LAST_NUMBER, LAST_NUMBER)  # everything there is
+
+Row = dict[str, Any]
+
+
+class Explanation(NamedTuple):
+    """`status` is held, revoked, queued, dead, not earned or no events; the rest says why.
+
+    `awards` are those on record, present ones first. `events` has, for each event that the badge listens to, how many
+    the user has and the last one. `answer` is what the badge answers now for the last of them all, where that matters.
+    `near` is set where nobody ever fired such an event: what was fired instead, perhaps.
+    """
+
+    user: str
+    badge: str
+    status: str
+    awards: list[Row]
+    tasks: list[Row]
+    events: list[Row]
+    answer: Row | None
+    near: str | None
+
+
+def explain(
+    registry: Registry, store: Store, timezone: str, user: str, slug: str, ask: Ask, now: datetime
+) -> Explanation:
+    """Explain a badge of a user. Raises `UnknownBadgeError` where neither the badge nor an award of it is known."""
+    badge = registry.get(slug)
+    awards = list(reports.awards_on_record(registry, user, slug))
+    if badge is None and not awards:
+        raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
+    tasks = list(reports.queue(now, badge=slug, user=user))
+    journal = Journal(store.database, timezone, registry.level_name)
+    lasts = _last_events(journal, user, badge) if badge is not None else {}
+    status = _status(awards, tasks, any(lasts.values()))
+    answer = near = None
+    if badge is not None and status == NOT_EARNED:
+        last = max((entry for entry in lasts.values() if entry is not None), key=order)
+        answer = _answer(badge, Case(last, journal, hindsight=True), ask)
+    if badge is not None and status == NO_EVENTS:
+        near = _unheard(store, badge)
+    events = [_event_row(journal, user, name, entry) for name, entry in lasts.items()]
+    return Explanation(user, slug, status, awards, tasks, events, answer, near)
+
+
+def _status(awards: list[Row], tasks: list[Row], has_events: bool) -> str:
+    if any(award["revoked_at"] is None for award in awards):
+        return HELD
+    if awards:
+        return REVOKED
+    if tasks:
+        return DEAD if all(task["status"] == "dead" for task in tasks) else QUEUED
+    return NOT_EARNED if has_events else NO_EVENTS
+
+
+def _last_events(journal: Journal, user: str, badge: Badge) -> dict[str, Entry | None]:
+    return {name: journal.latest(user, name, NOW) for name in dict.fromkeys(badge.events)}
+
+
+def _event_row(journal: Journal, user: str, name: str, last: Entry | None) -> Row:
+    shown = None if last is None else {"id": last.id, "at": last.at, "state": json.loads(last.text)}
+    return {"event": name, "count": journal.count(user, name, NOW), "last": shown}
+
+
+def _answer(badge: Badge, case: Case, ask: Ask) -> Row:
+    entry = case.entry
+    row: Row = {"event": {"name": entry.name, "id": entry.id, "at": entry.at}}
+    try:
+        granted = judge(badge, case, ask)
+    except BadgeFailedError as error:
+        return row | {"outcome": "error", "error": error.failure.error, "where": error.failure.where}
+    awards = [_grant_row(badge, grant) for grant in granted if not grant.implied]
+    return row | {"outcome": "earned" if awards else "none", "awards": awards}
+
+
+def _grant_row(badge: Badge, grant: Grant) -> Row:
+    name = badge.detail(grant.level).name
+    return {"user": grant.user, "level": grant.level, "level_name": name, "key": grant.key or None}
+
+
+def _unheard(store: Store, badge: Badge) -> str | None:
+    """Names that were fired and are like those which never were; None where others have fired what it listens to."""
+    journal = Stretch()
+    if journal.count(store.database, [*badge.events]):
+        return None
+    return "".join(dict.fromkeys(near_matches(name, journal.names(store.database)) for name in badge.events))

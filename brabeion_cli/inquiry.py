@@ -1,0 +1,88 @@
+"""`explain` and `progress`: a child asks the badges, so that none of them can end the command."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from brabeion_cli import children, loader, source
+from brabeion_cli.advance import Advance, advance
+from brabeion_cli.base import Badge
+from brabeion_cli.channel import Channel
+from brabeion_cli.config import Config
+from brabeion_cli.errors import BrabeionError
+from brabeion_cli.explanation import Explanation, explain
+from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.store import open_store
+from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
+from brabeion_cli.watch import SharedWatch
+
+T = TypeVar("T")
+
+
+class Question(NamedTuple):
+    """How a user stands with a badge; or, where `badge` is None, how far with all."""
+
+    user: str
+    badge: str | None
+    now: datetime
+    doomed: dict[str, Failure]
+
+
+def ask_explanation(config: Config, user: str, slug: str, now: datetime) -> Explanation:
+    """See `explanation.explain`."""
+    answer: Explanation = _answer(config, Question(user, slug, now, {}))
+    return answer
+
+
+def ask_advance(config: Config, user: str, now: datetime) -> Advance:
+    """See `advance.advance`."""
+    answer: Advance = _answer(config, Question(user, None, now, {}))
+    return answer
+
+
+def _answer(config: Config, question: Question) -> Any:
+    child = SupervisedChild(partial(_serve, config), max(config.award_timeout, config.task_timeout))
+    try:
+        while True:
+            child.start()
+            child.send(question)
+            try:
+                return child.answer()
+            except BadgeDiedError as death:
+                question.doomed[death.badge] = death.failure
+    finally:
+        child.close()
+
+
+def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+    channel.end_after(children.START)
+    try:
+        registry = loader.load(config.badges)
+        with open_store(config.db) as store, Guard(config.award_timeout) as guard:
+            watch.check = channel.require_open
+            channel.send(True)
+            question: Question = channel.receive()
+            channel.end_after(None)
+
+            def ask(badge: Badge, work: Callable[[], T], /) -> T:
+                if badge.slug in question.doomed:
+                    raise BadgeFailedError(question.doomed[badge.slug])
+                guard.seconds = config.task_timeout if badge.async_ else config.award_timeout
+                watch.asking(badge.slug)
+                try:
+                    return guard.ask(work, source.folder_of(type(badge)))
+                finally:
+                    watch.answered()
+
+            user, slug, now, _ = question
+            if slug is not None:
+                channel.send(explain(registry, store, config.timezone, user, slug, ask, now))
+            else:
+                channel.send(advance(registry, store, config.timezone, user, ask, now))
+    except BrabeionError as error:
+        error.add_note(traceback.format_exc())
+        channel.send(error)

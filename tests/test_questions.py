@@ -1,0 +1,292 @@
+"""`explain`, `progress`, `leaderboard`: answers for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import POINTS, Project
+
+REGULAR = """
+    from brabeion_cli import badges
+    from brabeion_cli.base import CountBadge
+
+    @badges.register
+    class Regular(CountBadge):
+        slug = "regular"
+        levels = ["Bronze", "Silver"]
+        events = ["visited", "returned"]
+        thresholds = [3, 10]
+"""
+
+
+@pytest.fixture
+def site(project: Project) -> Project:
+    project.badge(POINTS)
+    project.badge(REGULAR, name="regular.py")
+    for day in (1, 2, 3):
+        project.fire("visited", {"page": f"p{day}"}, at=f"2026-01-0{day}T10:00:00Z", id=f"v{day}")
+    project.fire("points_awarded", {"points": 8000}, at="2026-01-04")
+    return project
+
+
+def explained(project: Project, user: str, badge: str) -> tuple[list[str], Any]:
+    told = project.ok("explain", "--user", user, "--badge", badge)
+    assert told.err == ""
+    return told.out.splitlines(), project.ok("explain", "--user", user, "--badge", badge, "--json").json
+
+
+def test_why_a_badge_is_held(site: Project) -> None:
+    text, found = explained(site, "alice", "regular")
+
+    assert text == [
+        "alice has regular: Bronze since 2026-01-03 10:00:00",
+        '  for visited at 2026-01-03 10:00:00 (id v3), state {"page": "p3"}',
+    ]
+    assert (found["user"], found["badge"], found["status"], found["answer"]) == ("alice", "regular", "held", None)
+    (award,) = found["awards"]
+    assert (award["level"], award["level_name"], award["awarded_at"]) == (1, "Bronze", "2026-01-03T10:00:00.000000Z")
+    assert award["event"] == {
+        "name": "visited", "id": "v3", "at": "2026-01-03T10:00:00.000000Z", "user": "alice", "state": {"page": "p3"},
+    }  # fmt: skip
+    assert [(event["event"], event["count"]) for event in found["events"]] == [("visited", 3), ("returned", 0)]
+
+
+def test_why_a_badge_was_given_and_revoked(site: Project) -> None:
+    site.ok("award", "--user", "bob", "--badge", "points", "--level", "1", "--reason", "won the quiz")
+    text, found = explained(site, "bob", "points")
+    assert text[1].startswith("  given by ")
+    assert text[1].endswith(": won the quiz")
+    assert found["awards"][0]["event"] is None
+
+    site.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "void")
+    text, found = explained(site, "bob", "points")
+    assert found["status"] == "revoked"
+    assert text[0].startswith("bob had points: Bronze since ")
+    assert text[2].startswith("  revoked at ")
+    assert text[2].endswith(": void; it is not awarded again")
+
+
+def test_an_award_that_a_replay_took_back(site: Project) -> None:
+    site.badge(REGULAR.replace("[3, 10]", "[5, 10]"), name="regular.py")
+    site.ok("replay", "--prune")
+
+    text, found = explained(site, "alice", "regular")
+
+    assert found["status"] == "revoked"
+    assert text[2].endswith("by a replay: the rules no longer give it; it is not awarded again")
+
+
+def test_why_not_yet(site: Project) -> None:
+    site.fire("visited", {"user": "bob"}, at="2026-02-01", id="b1")
+
+    text, found = explained(site, "bob", "regular")
+
+    assert text == [
+        "bob does not have regular",
+        "  1 visited, the last at 2026-02-01 00:00:00 (id b1), state {}",
+        "  0 returned",
+        "  asked now about visited at 2026-02-01 00:00:00 (id b1), award() answers None: not earned",
+    ]
+    assert (found["status"], found["answer"]["outcome"]) == ("not earned", "none")
+
+
+def test_what_the_badge_would_answer_now(site: Project) -> None:
+    site.badge(REGULAR.replace("regular", "eager").replace("[3, 10]", "[1, 9]"), name="eager.py")
+    text, found = explained(site, "alice", "eager")
+
+    assert text[-1].endswith("answers eager: Bronze for alice; `brabeion replay --badge eager` awards what is missing")
+    assert found["answer"]["awards"] == [{"user": "alice", "level": 1, "level_name": "Bronze", "key": None}]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("return 1 / 0", "ZeroDivisionError: division by zero (late.py:11)"),
+        ("os._exit(0)", "its process ended with exit status 0"),
+        ("raise SystemExit", "SystemExit (late.py:11)"),
+    ],
+)
+def test_an_answer_that_fails_is_told(site: Project, body: str, error: str) -> None:
+    site.simple_badge(body, slug="late", events=["visited"])
+
+    text, found = explained(site, "alice", "late")
+
+    assert text[-1].endswith(f"award() fails: {error}")
+    assert found["answer"]["outcome"] == "error"
+
+
+def test_what_is_queued_or_dead(site: Project) -> None:
+    site.simple_badge("raise ValueError('odd')", slug="late", async_=True)
+    site.fire(at="2026-02-01", id="x1")
+    text, found = explained(site, "alice", "late")
+    assert found["status"] == "queued"
+    assert text[0].startswith(
+        "queued: late for alice, for it_happened at 2026-02-01 00:00:00 (id x1) (task 1, 0 attempts"
+    )
+
+    site.write("brabeion.toml", "max_attempts = 1\n")
+    site.run("process-queue")
+    text, found = explained(site, "alice", "late")
+    assert found["status"] == "dead"
+    assert text[0].startswith("given up after 1 attempts: late for alice")
+    assert text[0].endswith(": ValueError: odd (late.py:12)")
+    assert text[1] == "  `brabeion queue retry 1` runs it again (task 1)"
+
+
+def test_nobody_ever_fired_it(site: Project) -> None:
+    site.simple_badge("return None", slug="typo", events=["visitd"])
+    assert explained(site, "alice", "typo")[0][1] == (
+        "  nobody ever fired visitd, which it listens to (did you mean 'visited'?)"
+    )
+    text, found = explained(site, "bob", "regular")
+    assert text[1] == "  bob has no event visited or returned, which it listens to; others have"
+    assert (found["status"], found["near"]) == ("no events", None)
+
+
+def test_no_such_badge(site: Project) -> None:
+    result = site.run("explain", "--user", "alice", "--badge", "regula")
+
+    assert (result.status, result.out) == (2, "")
+    assert "no badge 'regula' (did you mean 'regular'?); `brabeion badges` lists them" in result.err
+
+
+def test_a_badge_that_is_gone_is_explained_from_the_record(site: Project) -> None:
+    (site.directory / "badges/regular.py").unlink()
+
+    assert explained(site, "alice", "regular")[0][0] == "alice has regular: level 1 since 2026-01-03 10:00:00"
+
+
+def test_collected_awards_are_explained(site: Project) -> None:
+    site.simple_badge(
+        "return BadgeAwarded() if state['badge'] == 'never' else None", slug="collector", events=["badge_awarded"]
+    )
+
+    text, _ = explained(site, "alice", "collector")
+
+    assert text[1].startswith("  2 badge_awarded, the last at 2026-01-04 00:00:00, state")
+    assert '"badge": "points", "level": 2, "level_name": "Silver", "key": null' in text[1]
+
+
+def test_progress_is_shown_closest_first(site: Project) -> None:
+    site.badge(REGULAR.replace("regular", "other").replace("[3, 10]", "[1, 4]"), name="other.py")
+    site.simple_badge("return None", slug="mute")
+    site.badge(
+        """
+        from brabeion_cli import badges
+        from brabeion_cli.base import Badge, Progress
+
+        @badges.register
+        class Half(Badge):
+            slug = "half"
+            levels = ["One"]
+            events = ["visited"]
+
+            def award(self, **state):
+                return None
+
+            def progress(self, history, **state):
+                assert state == {"user": history.user, "page": "p3"} or history.user == "nobody", state
+                return Progress(1.5, 3)
+        """,
+        name="half.py",
+    )
+
+    assert site.ok("progress", "--user", "alice").out.splitlines() == [
+        "badge    next    progress                        share",
+        "other    Silver    3 of 4  ###############.....    75%",
+        "half     One     1.5 of 3  ##########..........    50%",
+        "regular  Silver   3 of 10  ######..............    30%",
+    ]
+    first = site.ok("progress", "--user", "alice", "--json").json[0]
+    assert first == {
+        "badge": "other", "level": 2, "level_name": "Silver", "current": 3, "target": 4, "share": 0.75, "held": False,
+    }  # fmt: skip
+    nobody = site.ok("progress", "--user", "nobody", "--json").json
+    assert [(row["badge"], row["current"]) for row in nobody] == [("half", 1.5), ("other", 0), ("regular", 0)]
+
+
+def test_what_is_reached_comes_last(site: Project) -> None:
+    site.badge(REGULAR.replace("regular", "done").replace("[3, 10]", "[1, 2]"), name="done.py")
+    site.ok("replay")
+
+    rows = site.ok("progress", "--user", "alice").out.splitlines()
+
+    assert [row.split()[0] for row in rows[1:]] == ["regular", "done"]
+    assert rows[2].endswith("held")
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("return 0.5", "progress() of badge 'odd' answered 0.5; it must return Progress(current, target), two numbers"),
+        ("return Progress(1, 0)", "the second above 0, or None (odd.py:"),
+        ("return Progress(float('nan'), 2)", "it must return Progress(current, target)"),
+        ("return Progress(1, 2, level=5)", "it must return Progress(current, target)"),
+        ("raise KeyError('x')", "KeyError: 'x' (odd.py:"),
+        ("import os; os._exit(1)", "its process ended with exit status 1"),
+    ],
+)
+def test_a_badge_that_fails_to_say_hides_no_other(site: Project, body: str, error: str) -> None:
+    site.badge(
+        f"""
+        from brabeion_cli import badges
+        from brabeion_cli.base import CountBadge, Progress
+
+        @badges.register
+        class Odd(CountBadge):
+            slug, levels, events, thresholds = "odd", ["One"], ["visited"], [5]
+
+            def progress(self, history, **state):
+                {body}
+        """,
+        name="odd.py",
+    )
+
+    result = site.run("progress", "--user", "alice", "--json")
+
+    assert result.status == 1
+    assert [row["badge"] for row in result.json] == ["regular"]
+    assert "badge odd failed: " in result.err
+    assert error in result.err
+
+
+def test_progress_of_a_streak_that_is_not_over(project: Project) -> None:
+    project.badge(
+        """
+        from brabeion_cli import badges
+        from brabeion_cli.base import StreakBadge
+
+        @badges.register
+        class Daily(StreakBadge):
+            slug, levels, events, thresholds = "daily", ["Week"], ["visited"], [7]
+        """
+    )
+    lines = [{"event": "visited", "user": "alice", "at": f"2126-01-0{day}"} for day in (1, 2, 3)]
+    project.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
+
+    assert project.ok("progress", "--user", "alice", "--json").json[0]["current"] == 3
+
+
+def test_the_leaderboard(site: Project) -> None:
+    for user in ("bob", "carol"):
+        site.fire(
+            "points_awarded", {"user": user, "points": 6000}, at="2026-01-05" if user == "carol" else "2026-01-06"
+        )
+
+    assert site.ok("leaderboard").out.splitlines() == [
+        "rank  user   awards  badges  last award",
+        "   1  alice       2       2  2026-01-04 00:00:00",
+        "   2  carol       1       1  2026-01-05 00:00:00",
+        "   2  bob         1       1  2026-01-06 00:00:00",
+    ]
+    assert site.ok("leaderboard", "--limit", "1", "--json").json == [
+        {"rank": 1, "user": "alice", "awards": 2, "badges": 2, "last_awarded_at": "2026-01-04T00:00:00.000000Z"}
+    ]
+    assert [row["user"] for row in site.ok("leaderboard", "--since", "2026-01-05", "--json").json] == ["carol", "bob"]
+    assert [row["user"] for row in site.ok("leaderboard", "--badge", "regular", "--json").json] == ["alice"]
+    site.ok("revoke", "--user", "alice", "--badge", "points", "--reason", "void")
+    assert site.ok("leaderboard", "--json").json[0]["rank"] == 1
+    assert "no awards" in site.ok("leaderboard", "--until", "2020-01-01").err
