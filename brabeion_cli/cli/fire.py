@@ -113,7 +113,8 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
     if recorded.duplicate:
         options.say(f"duplicate: an event with id {recorded.event.id!r} was recorded before; nothing happened")
         return
-    told = [line for outcome in recorded.outcomes if (line := describe(outcome))]
+    new = [outcome._replace(outcome=HELD) for outcome in recorded.outcomes if outcome.outcome == AWARDED]
+    told = [line for outcome in recorded.outcomes if outcome not in new and (line := describe(outcome))]
     failed = [outcome for outcome in recorded.outcomes if outcome.outcome == ERROR]
     verb = "would record" if dry_run else "recorded"
     for line in told or [f"{verb} {recorded.event.name} for {recorded.event.user}" + "; nothing earned" * (not failed)]:
