@@ -169,7 +169,7 @@ def enter(
             entered.append((grant, AWARDED))
         elif not grant.implied:
             on_record = store.award(grant)
-            entered.append((grant, REVOKED if on_record and on_record.revoked else HELD))
+            entered.append((grant, REVOKED if on_record and on_record.revoked_by is not None else HELD))
     return entered
 
 

@@ -14,7 +14,7 @@ import peewee
 
 from brabeion_cli.events import BADGE_AWARDED
 
-PAGE = 500  # entries that are fetched at once
+PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 LAST_NUMBER = 2**63 - 1
 FIRST_MOMENT, LAST_MOMENT = "", "~"  # before and after every moment, as text
 
@@ -23,24 +23,29 @@ REPLAY = "replay"
 
 COLUMNS = 'number, name, "user", at, id, state'
 OF_USER = '"user" = :user AND name = :name'
-#: The last entry before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
+#: The last entries before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
 #: because an index cannot seek a pair, and a whole day may have one moment.
 LATEST = f"""
     SELECT {{columns}} FROM (
         SELECT * FROM events WHERE {OF_USER} AND at = :at AND at < :before AND number <= min(:number, :known)
-        ORDER BY number DESC LIMIT 1
+        ORDER BY number DESC LIMIT {{limit}}
     ) UNION ALL SELECT {{columns}} FROM (
         SELECT * FROM events WHERE {OF_USER} AND at < min(:at, :before) AND number <= :known
-        ORDER BY at DESC, number DESC LIMIT 1
-    ) LIMIT 1
+        ORDER BY at DESC, number DESC LIMIT {{limit}}
+    ) LIMIT {{limit}}
 """
-#: How many there are until the last one: as many as there were when it was recorded, and those that came late since.
+#: How many there are until the last one. Any of them may be the base: as many as there were when it was recorded, those
+#: after it, and those before it that came late. Of the last few the one recorded last has the fewest late-comers.
 COUNT = f"""
-    SELECT latest.tally + (
+    SELECT base.tally + base.after + (
         SELECT count(*) FROM events
-        WHERE {OF_USER} AND late = 1 AND number > latest.number AND number <= :known AND at < latest.at
-    ) FROM ({LATEST.format(columns="number, at, tally")}) latest
+        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known AND at < base.at
+    ) FROM (
+        SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
+        FROM ({LATEST.format(columns="number, at, tally", limit=4)}) ORDER BY number DESC LIMIT 1
+    ) base
 """
+LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
 
 class Entry(NamedTuple):
@@ -104,6 +109,14 @@ class Journal:
         rows: list[Any] = self._database.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
         return rows
 
+    def entry(self, number: int) -> Entry:
+        """The event of that number."""
+        return Entry(*self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})[0])
+
+    def last_number(self) -> int:
+        """The number of the event that was recorded last; 0 where there is none."""
+        return int(self._rows("SELECT coalesce(max(number), 0) FROM events", {})[0][0])
+
     def count(self, user: str, name: str, asof: AsOf) -> int:
         """How many entries of that name; at the same cost for a hundred as for a million."""
         if name == BADGE_AWARDED:
@@ -117,7 +130,7 @@ class Journal:
             earlier = [award for award in self._awards(user, asof) if award.at < before]
             return earlier[-1] if earlier else None
         values = {"user": user, "name": name, "before": before, **asof._asdict()}
-        return next((Entry(*row) for row in self._rows(LATEST.format(columns=COLUMNS), values)), None)
+        return next((Entry(*row) for row in self._rows(LATEST_ONE, values)), None)
 
     def entries(
         self, user: str, names: Sequence[str], asof: AsOf, since: str = FIRST_MOMENT, until: str = LAST_MOMENT
@@ -125,12 +138,12 @@ class Journal:
         """The entries of those names, in order, from `since` on and before `until`."""
         return heapq.merge(*(self._of_name(user, name, asof, since, until) for name in dict.fromkeys(names)), key=order)
 
-    def _of_name(self, user: str, name: str, asof: AsOf, since: str, until: str, page: int = PAGE) -> Iterator[Entry]:
+    def _of_name(self, user: str, name: str, asof: AsOf, since: str, until: str) -> Iterator[Entry]:
         if name == BADGE_AWARDED:
             yield from (award for award in self._awards(user, asof) if since <= award.at < until)
             return
         select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND number <= :known AND "
-        values = {"user": user, "name": name, "until": until, "page": page, **asof._asdict()}
+        values = {"user": user, "name": name, "until": until, "page": PAGE, **asof._asdict()}
         last, after = since, 0
         while True:
             values |= {"last": last, "after": after}
@@ -149,7 +162,14 @@ class Journal:
 
     def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
         """The first entry of that name from `since` on."""
-        return next(self._of_name(user, name, asof, since, LAST_MOMENT, page=1), None)
+        if name == BADGE_AWARDED:
+            return next(self._of_name(user, name, asof, since, LAST_MOMENT), None)
+        query = (
+            f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND at >= :since AND number <= :known "
+            "AND (at < :at OR (at = :at AND number <= :number)) ORDER BY at, number LIMIT 1"
+        )
+        rows = self._rows(query, {"user": user, "name": name, "since": since, **asof._asdict()})
+        return Entry(*rows[0]) if rows else None
 
     def names(self, user: str) -> list[str]:
         """The names of all events that the user ever had."""

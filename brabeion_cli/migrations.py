@@ -76,7 +76,7 @@ VERSION_2 = (
     )
     WHERE late = 1
     """,
-    'CREATE INDEX "event_late" ON "events" ("user", "name", "number") WHERE late = 1',
+    'CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1',
     'ALTER TABLE "awards" ADD COLUMN "position" INTEGER NOT NULL DEFAULT 0',
     'CREATE INDEX "award_event_number_position" ON "awards" ("event_number", "position")',
     """

@@ -22,7 +22,7 @@ class Event(Model):
         indexes = ((("user", "name", "at"), False), (("name", "at"), False))
 
 
-Event.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number") WHERE late = 1'))
+Event.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1'))
 
 
 class Award(Model):

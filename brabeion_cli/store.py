@@ -40,11 +40,11 @@ class Identity(NamedTuple):
 
 
 class AwardOnRecord(NamedTuple):
-    """An award that was given: by which event (None: by hand), as the how-manieth of it, and whether it was revoked."""
+    """An award that was given: by which event (None: by hand), as the how-manieth of it; and who revoked it, if so."""
 
     event_number: int | None
     position: int
-    revoked: int
+    revoked_by: str | None
 
 
 class Store:
@@ -116,7 +116,7 @@ class Store:
     def award(self, grant: Grant) -> AwardOnRecord | None:
         """What is on record of an award, None where it was never given."""
         cursor = self.database.execute_sql(
-            f"SELECT event_number, position, revoked_at IS NOT NULL FROM awards {THAT_AWARD}", grant[:5]
+            f"SELECT event_number, position, revoked_by FROM awards {THAT_AWARD}", grant[:5]
         )
         row = cursor.fetchone()
         return None if row is None else AwardOnRecord(*row)

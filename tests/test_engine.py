@@ -102,7 +102,7 @@ def test_a_cumulative_badge_grants_the_lower_levels_lowest_first(site: Site) -> 
 def test_a_cumulative_badge_does_not_give_back_a_revoked_level(site: Site) -> None:
     site.badge(lambda state: BadgeAwarded(level=state["n"]), levels=["a", "b"], cumulative=True)
     site.fire(n=1)
-    site.store.database.execute_sql("UPDATE awards SET revoked_at = 'now'")
+    site.store.database.execute_sql("UPDATE awards SET revoked_at = 'now', revoked_by = 'bob'")
 
     assert site.outcomes(n=2) == [("awarded", 2)]
     assert site.outcomes(n=1) == [("revoked", 1)]

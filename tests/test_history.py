@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events
+from brabeion_cli import events, journal
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import EventError
 from brabeion_cli.history import History
@@ -38,8 +37,8 @@ class Site:
         return self.entries[-1]
 
     def history(self, entry: Entry | None = None, *, hindsight: bool = False, timezone: str = "UTC") -> History:
-        journal = Journal(self.store.database, timezone)
-        return Case(entry or self.entries[-1], journal, hindsight=hindsight).history
+        of_store = Journal(self.store.database, timezone)
+        return Case(entry or self.entries[-1], of_store, hindsight=hindsight).history
 
 
 @pytest.fixture
@@ -260,12 +259,7 @@ def test_events_between_two_moments(site: Site) -> None:
 def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         site.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
-    paged = Journal._of_name
-
-    def small(self: Journal, *arguments: Any, page: int = 3) -> Iterator[Entry]:
-        return paged(self, *arguments, page=min(page, 3))
-
-    monkeypatch.setattr(Journal, "_of_name", small)
+    monkeypatch.setattr(journal, "PAGE", 3)
 
     assert [event.state["n"] for event in site.history().events("e")] == list(range(20))
 
@@ -366,8 +360,8 @@ def test_awards_are_events_of_the_history(site: Site) -> None:
     entries = [site.record("e", f"2026-01-{day:02}") for day in (1, 2, 3)]
     give(site, "silver", entries[0].number, entries[0].at, level=2)
     give(site, "gold", entries[1].number, entries[1].at)
-    journal = Journal(site.store.database, level_name=lambda badge, level: f"{badge} {level}")
-    history = Case(entries[2], journal).history
+    named = Journal(site.store.database, level_name=lambda badge, level: f"{badge} {level}")
+    history = Case(entries[2], named).history
 
     assert history.count("badge_awarded") == 2
     assert history.count("badge_awarded", badge="gold") == 1

@@ -47,12 +47,17 @@ ARROWS = {
     "judging": "base frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
     "store": "errors events grants journal migrations models sqlite",
+    "ledger": "base events grants journal store stretch",
     "advance": "base events history isolation journal judging registry source store",
     "deferred": "errors events isolation journal store",
     "engine": (
-        "base deferred errors events grants isolation journal judging outcomes registry signals source store strictjson"
+        "base deferred errors events grants isolation journal "
+        "judging outcomes registry signals source store strictjson"
     ),
-    "replay": ("base engine events grants isolation journal judging outcomes registry source store stretch watch"),
+    "replay": (
+        "base engine events grants isolation journal judging "
+        "ledger outcomes registry source store stretch watch"
+    ),
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
@@ -68,11 +73,15 @@ ARROWS = {
         "channel children config errors events isolation loader outcomes "
         "recorder registry replay runner startup store stretch supervision watch"
     ),
-    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
+    "worker": (
+        "children config deferred engine grants isolation "
+        "journal outcomes recorder runner startup store"
+    ),
     "reports": "base errors events models registry",
     "explanation": "base errors events grants isolation journal judging registry reports store stretch",
     "inquiry": (
-        "advance base channel children config errors explanation isolation loader source store supervision watch"
+        "advance base channel children config errors "
+        "explanation isolation loader source store supervision watch"
     ),
     "manual": "base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",

@@ -10,8 +10,9 @@ import click
 
 from brabeion_cli import events, render
 from brabeion_cli.cli import options
+from brabeion_cli.ledger import Change
 from brabeion_cli.outcomes import place
-from brabeion_cli.replay import Change, Result, Step
+from brabeion_cli.replay import Result, Step
 from brabeion_cli.replaying import Anew, Replaying, Told
 from brabeion_cli.stretch import Stretch
 

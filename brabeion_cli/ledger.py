@@ -1,0 +1,127 @@
+"""What the rules give, against what is on record: which awards are gained, and which no event earns any longer.
+
+It keeps its notes in temporary tables of the connection, so that memory does not grow with the journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from brabeion_cli.base import Badge
+from brabeion_cli.events import moment
+from brabeion_cli.grants import Grant
+from brabeion_cli.journal import REPLAY
+from brabeion_cli.store import Store
+from brabeion_cli.stretch import Stretch
+
+PAGE = 1000  # stale awards that are revoked in one transaction
+NAMES = 3  # users that are named for each badge and level
+
+NOTES = (
+    'CREATE TEMP TABLE granted ("user" TEXT, badge TEXT, level INTEGER, "key" TEXT, occasion INTEGER, '
+    'PRIMARY KEY ("user", badge, level, "key", occasion)) WITHOUT ROWID',
+    'CREATE TEMP TABLE gained (badge TEXT, level INTEGER, "user" TEXT, '
+    'PRIMARY KEY (badge, level, "user")) WITHOUT ROWID',
+)
+STALE = """
+    FROM awards a JOIN events e ON e.number = a.event_number
+    WHERE a.revoked_at IS NULL AND a.badge IN ({badges}) AND {within} AND NOT EXISTS (
+        SELECT 1 FROM granted g WHERE g."user" = a."user" AND g.badge = a.badge AND g.level = a.level
+        AND g."key" = a."key" AND g.occasion = a.occasion
+    )
+"""
+
+
+class Change(NamedTuple):
+    """What a replay changes in one level of a badge: users who gain it, awards that the rules no longer give."""
+
+    badge: str
+    level: int
+    level_name: str
+    gained: int
+    stale: int
+    names: list[str]
+
+
+class Ledger:
+    """With `dry_run` the awards are from now on a copy that only this connection sees, and that goes with it."""
+
+    def __init__(self, store: Store, *, dry_run: bool) -> None:
+        self._store = store
+        self.revoked: Counter[tuple[str, int]] = Counter()
+        if dry_run:
+            self._sql("PRAGMA foreign_keys = 0")  # the copy's events would have to be a copy, too
+            ((statement,),) = self._sql("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = 'awards'")
+            self._sql(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+            self._sql("INSERT INTO temp.awards SELECT * FROM main.awards")
+            self._sql("CREATE INDEX temp.of_event ON awards (event_number, position)")
+        for statement in NOTES:
+            self._sql(statement)
+
+    def note_granted(self, grant: Grant) -> None:
+        """An event earns this award, whether or not it is on record."""
+        self._sql("INSERT OR IGNORE INTO granted VALUES (?, ?, ?, ?, ?)", *grant[:5])
+
+    def note_gained(self, grant: Grant) -> None:
+        """This award is new."""
+        self._sql("INSERT OR IGNORE INTO gained VALUES (?, ?, ?)", grant.badge, grant.level, grant.user)
+
+    def forget_granted(self) -> None:
+        """Before another walk."""
+        self._sql("DELETE FROM granted")
+
+    def earned_by(self, event_number: int, *, but_for: Iterable[str]) -> list[tuple[int, Grant]]:
+        """The awards that an event earned, with their positions; but for those of some badges."""
+        left_out = set(but_for)
+        rows = self._sql(
+            'SELECT position, "user", badge, level, "key", occasion FROM awards '
+            "WHERE event_number = ? AND (revoked_by IS NULL OR revoked_by <> ?)",
+            event_number, REPLAY,
+        )  # fmt: skip
+        return [(row[0], Grant(*row[1:])) for row in rows if row[2] not in left_out]
+
+    def suspects(self, slugs: Sequence[str], stretch: Stretch) -> set[str]:
+        """The badges that have stale awards."""
+        return {slug for slug, _, _ in self._counted(slugs, stretch)}
+
+    def revoke_stale(self, slugs: Sequence[str], stretch: Stretch, now: datetime) -> Iterator[None]:
+        """Revoke awards which an event of the stretch earned once, and which none earns now; yields after each page."""
+        while rows := self._stale('a."user", a.badge, a.level, a."key", a.occasion', slugs, stretch, f"LIMIT {PAGE}"):
+            for row in rows:
+                self._sql(
+                    "UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? "
+                    'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?',
+                    moment(now), REPLAY, "the rules no longer give it", *row,
+                )  # fmt: skip
+                self.revoked[row[1], row[2]] += 1
+            yield
+
+    def changes(self, badges: Iterable[Badge], slugs: Sequence[str], stretch: Stretch) -> list[Change]:
+        """For each level of the badges; stale are only awards of the badges named by `slugs`."""
+        stale = Counter({row[:2]: row[2] for row in self._counted(slugs, stretch)}) + self.revoked
+        rows = self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level")
+        gained = Counter({row[:2]: row[2] for row in rows})
+        return [
+            Change(*place, badge.detail(level).name, gained[place], stale[place], self._names(*place))
+            for badge in badges
+            for level in range(1, len(badge.levels) + 1)
+            if (place := (badge.slug, level))
+        ]
+
+    def _names(self, slug: str, level: int) -> list[str]:
+        query = 'SELECT "user" FROM gained WHERE badge = ? AND level = ? ORDER BY "user" LIMIT ?'
+        return [row[0] for row in self._sql(query, slug, level, NAMES)]
+
+    def _counted(self, slugs: Sequence[str], stretch: Stretch) -> list[Any]:
+        return self._stale("a.badge, a.level, count(*)", slugs, stretch, "GROUP BY a.badge, a.level")
+
+    def _stale(self, columns: str, slugs: Sequence[str], stretch: Stretch, rest: str) -> list[Any]:
+        condition, values = stretch.condition()
+        stale = STALE.format(badges=", ".join("?" * len(slugs)), within=condition)
+        return self._sql(f"SELECT {columns} {stale} {rest}", *slugs, *values)
+
+    def _sql(self, query: str, *values: Any) -> list[Any]:
+        return list(self._store.database.execute_sql(query, values).fetchall())
