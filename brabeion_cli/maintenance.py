@@ -30,6 +30,7 @@ RULES = {
     "events whose state is not a JSON object": (
         "SELECT count(*) FROM events WHERE NOT json_valid(state) OR json_type(state) <> 'object'"
     ),
+    "events without a tally": "SELECT count(*) FROM events WHERE tally < 1",
     "events whose time is not UTC text": (
         "SELECT count(*) FROM events "
         "WHERE at NOT GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T*Z' OR length(at) <> 27"

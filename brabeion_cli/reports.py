@@ -11,7 +11,7 @@ from peewee import JOIN, SQL, Expression, fn
 
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import UnknownBadgeError
-from brabeion_cli.events import moment, near_matches, text_or_number
+from brabeion_cli.events import BADGE_AWARDED, moment, near_matches, text_or_number
 from brabeion_cli.models import Award, Event, Task
 from brabeion_cli.registry import Registry
 
@@ -206,7 +206,7 @@ def queue(
         query = query.where((Event.user == user) | Task.award.is_null(False))
     for row in query.iterator():
         if row.award is not None:
-            row.user = json.loads(row.award)["user"]
+            row.user, row.name = json.loads(row.award)["user"], BADGE_AWARDED
         if user is not None and row.user != user:
             continue
         running = row.token is not None and row.due_at > moment(now)

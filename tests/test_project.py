@@ -200,6 +200,7 @@ def test_a_backup_overwrites_only_when_told(points: Project) -> None:
         ("DELETE FROM events", "awards without their event"),
         ("UPDATE awards SET level = 0", "awards whose level is below 1"),
         ("UPDATE events SET state = '[1]'", "events whose state is not a JSON object"),
+        ("UPDATE events SET tally = 0", "events without a tally"),
         ("UPDATE events SET at = 'noon'", "events whose time is not UTC text"),
         ("DROP INDEX task_due_at", "task_due_at is missing from the schema"),
     ],
