@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -18,11 +19,12 @@ from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, Journal
 class PastEvent:
     """An event of the journal: `name`, `user`, `at` (a `datetime` in UTC), `id` (the caller's, or None), `state`."""
 
-    __slots__ = ("_at", "_text", "id", "name", "user")
+    __slots__ = ("_at", "_state", "_text", "id", "name", "user")
 
     def __init__(self, entry: Entry) -> None:
         self.name, self.user, self.id = entry.name, entry.user, entry.id
         self._at, self._text = entry.at, entry.text
+        self._state: dict[str, Any] | None = None
 
     @property
     def at(self) -> datetime:
@@ -30,9 +32,10 @@ class PastEvent:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The state as it was recorded; a copy."""
-        state: dict[str, Any] = json.loads(self._text)
-        return state
+        """The state as it was recorded."""
+        if self._state is None:
+            self._state = json.loads(self._text)
+        return self._state
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.user} at {self._at}, id {self.id!r}>"
@@ -92,10 +95,7 @@ class History:
     def last(self, *events: str, **where: Any) -> PastEvent | None:
         """The latest event, or None: the one that is judged, where it fits."""
         if where:
-            last = None
-            for last in self._entries(events, where):  # noqa: B007  # the last of them is wanted
-                pass
-            return PastEvent(last) if last else None
+            return next((PastEvent(entry) for entry in self._entries(events, where, backwards=True)), None)
         return self._extreme(max, (self._latest(name, LAST_MOMENT) for name in self._names(events)))
 
     def events(
@@ -147,9 +147,16 @@ class History:
         return dict.fromkeys(events) if events else self._journal.names(self.user)
 
     def _entries(
-        self, events: tuple[str, ...], where: dict[str, Any], since: str = FIRST_MOMENT, until: str = LAST_MOMENT
+        self,
+        events: tuple[str, ...],
+        where: dict[str, Any],
+        since: str = FIRST_MOMENT,
+        until: str = LAST_MOMENT,
+        *,
+        backwards: bool = False,
     ) -> Iterator[Entry]:
-        entries = self._journal.entries(self.user, [*self._names(events)], self._asof, since, until)
+        names = [*self._names(events)]
+        entries = self._journal.entries(self.user, names, self._asof, since, until, backwards=backwards)
         return (entry for entry in entries if fields.fits(json.loads(entry.text), where)) if where else entries
 
     def _earliest(self, name: str, since: str) -> Entry | None:
@@ -177,7 +184,8 @@ class History:
 
     def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
         if where:
-            yield from reversed(self.days(*events, tz=zone, **where))
+            moments = (parse_moment(entry.at) for entry in self._entries(events, where, backwards=True))
+            yield from (day for day, _ in itertools.groupby(days.day_of(at, zone) for at in moments))
             return
         names, before = [*self._names(events)], LAST_MOMENT
         while found := [entry.at for name in names if (entry := self._latest(name, before))]:

@@ -23,6 +23,8 @@ REPLAY = "replay"
 
 COLUMNS = 'number, name, "user", at, id, state'
 OF_USER = '"user" = :user AND name = :name'
+#: As of (`:at`, `:number`) and known at `:known`, of those with moments up to `:at`.
+UP_TO = "number <= :known AND (at <> :at OR number <= :number)"
 #: The last entries before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
 #: because an index cannot seek a pair, and a whole day may have one moment.
 LATEST = f"""
@@ -80,6 +82,11 @@ class AsOf(NamedTuple):
     position: int = 0
     known: int = LAST_NUMBER
 
+    @property
+    def end(self) -> str:
+        """After its moment, before the next one."""
+        return self.at + LAST_MOMENT
+
 
 def place(database: peewee.Database, user: str, name: str, at: str) -> tuple[int, bool]:
     """Where a new event falls in the journal: the how-manieth of its user and name it is, in the journal's order; and
@@ -133,42 +140,48 @@ class Journal:
         return next((Entry(*row) for row in self._rows(LATEST_ONE, values)), None)
 
     def entries(
-        self, user: str, names: Sequence[str], asof: AsOf, since: str = FIRST_MOMENT, until: str = LAST_MOMENT
+        self,
+        user: str,
+        names: Sequence[str],
+        asof: AsOf,
+        since: str = FIRST_MOMENT,
+        until: str = LAST_MOMENT,
+        *,
+        backwards: bool = False,
     ) -> Iterator[Entry]:
-        """The entries of those names, in order, from `since` on and before `until`."""
-        return heapq.merge(*(self._of_name(user, name, asof, since, until) for name in dict.fromkeys(names)), key=order)
+        """The entries of those names, in order or backwards, from `since` on and before `until`."""
+        each = (self._of_name(user, name, asof, since, until, backwards) for name in dict.fromkeys(names))
+        return heapq.merge(*each, key=order, reverse=backwards)
 
-    def _of_name(self, user: str, name: str, asof: AsOf, since: str, until: str) -> Iterator[Entry]:
+    def _of_name(
+        self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool = False
+    ) -> Iterator[Entry]:
         if name == BADGE_AWARDED:
-            yield from (award for award in self._awards(user, asof) if since <= award.at < until)
+            awards = [award for award in self._awards(user, asof) if since <= award.at < until]
+            yield from reversed(awards) if backwards else awards
             return
-        select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND number <= :known AND "
-        values = {"user": user, "name": name, "until": until, "page": PAGE, **asof._asdict()}
-        last, after = since, 0
-        while True:
-            values |= {"last": last, "after": after}
-            rows = self._rows(f"{select} at = :last AND number > :after ORDER BY number LIMIT :page", values)
-            if not rows:
-                rows = self._rows(
-                    f"{select} at > :last AND at < :until AND at <= :at ORDER BY at, number LIMIT :page", values
-                )
-            for entry in (Entry(*row) for row in rows):
-                if entry.at >= until or (entry.at, entry.number) > (asof.at, asof.number):
-                    return
-                yield entry
-            if not rows:
-                return
-            last, after = entry.at, entry.number
+        # Each bound stands once, so that the index is entered where the last page ended.
+        beyond, direction = ("<", "DESC") if backwards else (">", "ASC")
+        select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at"
+        same = f"{select} = :last AND number {beyond} :after ORDER BY number {direction} LIMIT {PAGE}"
+        bound = "at >= :since" if backwards else "at < :end"
+        other = f"{select} {beyond} :last AND {bound} ORDER BY at {direction}, number {direction} LIMIT {PAGE}"
+        end = min(until, asof.end)
+        values: dict[str, Any] = {"user": user, "name": name, "since": since, "end": end, **asof._asdict()}
+        values |= {"last": end if backwards else since, "after": 0}
+        while rows := self._rows(same, values) or self._rows(other, values):
+            yield from (Entry(*row) for row in rows)
+            values |= {"last": rows[-1][3], "after": rows[-1][0]}
 
     def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
         """The first entry of that name from `since` on."""
         if name == BADGE_AWARDED:
             return next(self._of_name(user, name, asof, since, LAST_MOMENT), None)
         query = (
-            f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND at >= :since AND number <= :known "
-            "AND (at < :at OR (at = :at AND number <= :number)) ORDER BY at, number LIMIT 1"
+            f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at >= :since AND at < :end "
+            "ORDER BY at, number LIMIT 1"
         )
-        rows = self._rows(query, {"user": user, "name": name, "since": since, **asof._asdict()})
+        rows = self._rows(query, {"user": user, "name": name, "since": since, "end": asof.end, **asof._asdict()})
         return Entry(*rows[0]) if rows else None
 
     def names(self, user: str) -> list[str]:

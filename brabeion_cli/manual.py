@@ -6,9 +6,10 @@ from datetime import datetime
 
 from brabeion_cli import engine, grants
 from brabeion_cli.base import Badge
-from brabeion_cli.errors import NoSuchAwardError, UnknownBadgeError
+from brabeion_cli.errors import EventError, NoSuchAwardError, UnknownBadgeError
 from brabeion_cli.events import moment, near_matches, text_or_number
 from brabeion_cli.grants import NO_KEY, WrongAnswerError
+from brabeion_cli.journal import REPLAY
 from brabeion_cli.models import Award
 from brabeion_cli.outcomes import NewAward, Outcome, outcome_of
 from brabeion_cli.registry import Registry
@@ -65,6 +66,8 @@ def revoke(
     where there never was one.
     """
     user, reason, by = (text_or_number(value, what) for value, what in ((user, "user"), (reason, "reason"), (by, "by")))
+    if by == REPLAY:
+        raise EventError(f"by is {by!r}, which stands for what `brabeion replay --prune` takes back; give another name")
     chosen = (Award.user == user) & (Award.badge == slug)
     if level is not None:
         chosen &= Award.level == level

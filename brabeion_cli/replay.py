@@ -200,17 +200,17 @@ class Replay:
     def _settle(self, grant: Grant, entry: Entry, enter: bool) -> int | None:
         """Enter an award that is missing, note one that is there; its position where this event is what earned it."""
         on_record = self._store.award(grant)
-        if on_record is None and not enter:
+        missing = on_record is None or on_record.revoked_by == REPLAY
+        if missing and not enter:
             return None
         self._ledger.note_granted(grant)
-        if on_record is None:
+        if missing:
             self._begin()
             if self._store.add_award(grant, entry.at, entry.number):
                 self._awards.append(NewAward(grant, entry.number, entry.at))
                 self._ledger.note_gained(grant)
             on_record = self._store.award(grant)
-        earned_here = on_record is not None and on_record.event_number == entry.number
-        return on_record.position if on_record and earned_here and on_record.revoked_by != REPLAY else None
+        return on_record.position if on_record is not None and on_record.event_number == entry.number else None
 
     def _award_case(self, grant: Grant, entry: Entry) -> Case:
         name = self._registry.level_name(grant.badge, grant.level)

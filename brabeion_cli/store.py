@@ -26,7 +26,10 @@ INSERT_AWARD = (
     'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, given_by, reason, position) '
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
     "(SELECT coalesce(max(position), 0) + (?7 IS NOT NULL) FROM awards WHERE event_number = ?7)) "
-    "ON CONFLICT DO NOTHING"
+    'ON CONFLICT ("user", badge, level, "key", occasion) DO UPDATE SET awarded_at = excluded.awarded_at, '
+    "event_number = excluded.event_number, given_by = excluded.given_by, reason = excluded.reason, "
+    "position = excluded.position, revoked_at = NULL, revoked_by = NULL, revoked_because = NULL "
+    f"WHERE awards.revoked_by = '{journal.REPLAY}'"  # what a replay took back may be earned after all
 )
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
 
@@ -109,7 +112,7 @@ class Store:
         given_by: str | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Enter an award; True where it is new, False where it stands on record (held or revoked)."""
+        """Enter an award; True where it is new, False where it stands on record: held, or revoked by a person."""
         cursor = self.database.execute_sql(INSERT_AWARD, (*grant[:5], awarded_at, event_number, given_by, reason))
         return bool(cursor.rowcount == 1)
 

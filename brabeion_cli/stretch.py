@@ -29,8 +29,11 @@ class Stretch(NamedTuple):
 
     def condition(self) -> tuple[str, list[Any]]:
         """SQL that is true of its events, as `e`; and the values of its parameters."""
-        values = [self.since, self.until, self.last, *([] if self.user is None else [self.user])]
-        return "e.at >= ? AND e.at < ? AND e.number <= ?" + (' AND e."user" = ?' * (self.user is not None)), values
+        one_user, values = self._of_user()  # +: the numbers are no way to find them
+        return f"e.at >= ? AND e.at < ? AND +e.number <= ?{one_user}", [self.since, self.until, self.last, *values]
+
+    def _of_user(self) -> tuple[str, list[Any]]:
+        return ("", []) if self.user is None else (' AND e."user" = ?', [self.user])
 
     def count(self, database: peewee.Database, names: Sequence[str] | None = None) -> int:
         """How many events; of those names where they are given."""
@@ -54,13 +57,14 @@ class Stretch(NamedTuple):
 
     def _places(self, database: peewee.Database, name: str) -> Iterator[tuple[str, int]]:
         """(at, number) of the events of a name. In two halves, because an index cannot seek a pair."""
-        condition, values = self.condition()
-        select = f"SELECT e.at, e.number FROM events e WHERE e.name = ? AND {condition} AND"
+        one_user, values = self._of_user()
+        select = f"SELECT e.at, e.number FROM events e WHERE e.name = ?{one_user} AND e.number <= ? AND"
+        values = [name, *values, self.last]
         same = f"{select} e.at = ? AND e.number > ? ORDER BY e.number LIMIT {PAGE}"
-        later = f"{select} e.at > ? ORDER BY e.at, e.number LIMIT {PAGE}"
+        later = f"{select} e.at > ? AND e.at < ? ORDER BY e.at, e.number LIMIT {PAGE}"
         at, number = self.since, 0
         while True:
-            rows = _rows(database, same, [name, *values, at, number]) or _rows(database, later, [name, *values, at])
+            rows = _rows(database, same, [*values, at, number]) or _rows(database, later, [*values, at, self.until])
             if not rows:
                 return
             yield from rows

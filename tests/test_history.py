@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from brabeion_cli.history import History
 from brabeion_cli.journal import Entry, Journal
 from brabeion_cli.judging import Case
 from brabeion_cli.store import Store, open_store
+from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
 
 
@@ -53,6 +55,7 @@ class Seen(NamedTuple):
     events: list[Any]
     first: Any
     last: Any
+    last_one: Any
     days: list[date]
     streaks: list[int]
 
@@ -67,6 +70,7 @@ def asked(history: History, names: tuple[str, ...], zone: str) -> Seen:
         [shown(event) for event in history.events(*names)],
         shown(history.first(*names)),
         shown(history.last(*names)),
+        (shown(history.last(*names, n=1)), history.streak(*names, tz=zone, n=1)),
         list(history.days(*names, tz=zone)),
         [history.streak(*names, tz=zone, grace=grace) for grace in range(3)],
     )
@@ -81,6 +85,7 @@ def looked_up(entries: list[Entry], of: Entry, known: int, names: tuple[str, ...
     seen = [entry for entry in seen if entry.user == of.user and entry.name in names]
     rows = [(entry.name, datetime.fromisoformat(entry.at), json.loads(entry.text)) for entry in seen]
     days = sorted({at.astimezone(ZoneInfo(zone)).date() for _, at, _ in rows})
+    ones = [row for row in rows if row[2] == {"n": 1}]
     today = datetime.fromisoformat(of.at).astimezone(ZoneInfo(zone)).date()
     return Seen(
         (
@@ -91,6 +96,7 @@ def looked_up(entries: list[Entry], of: Entry, known: int, names: tuple[str, ...
         rows,
         rows[0] if rows else None,
         rows[-1] if rows else None,
+        (ones[-1] if ones else None, streak({at.astimezone(ZoneInfo(zone)).date() for _, at, _ in ones}, today, 0)),
         days,
         [streak(set(days), today, grace) for grace in range(3)],
     )
@@ -388,3 +394,72 @@ def test_a_wrong_question_says_what_is_wrong(site: Site, question: Any, message:
 
     with pytest.raises((ValueError, TypeError, EventError), match=message):
         question(site.history())
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Users with 100 and with 10,000 events, on as many days and at few moments; every hundredth comes late."""
+    with open_store(str(tmp_path_factory.mktemp("large") / "store.db"), create=True) as store:
+        site = Site(store)
+        with store.transaction():
+            for size in (100, 10_000):
+                for number in range(size):
+                    day = (number - 50 * (number % 100 == 99)) * 100 // size
+                    at = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=day, hours=number % 2)
+                    state = {"n": number % 3}
+                    made = events.make("e", state, user=str(size), at=at, now=NOW, max_bytes=100)
+                    store.add_event(made)
+        yield site
+
+
+def steps(site: Site, work: Any) -> int:
+    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
+    taken = 0
+
+    def count() -> None:
+        nonlocal taken
+        taken += 1
+
+    connection = site.store.database.raw()
+    connection.set_progress_handler(count, 1)
+    try:
+        work()
+    finally:
+        connection.set_progress_handler(None, 1)
+    return taken
+
+
+QUESTIONS = {
+    "count": lambda history: history.count("e"),
+    "count of all": lambda history: history.count(),
+    "first": lambda history: history.first("e"),
+    "last": lambda history: history.last("e"),
+    "has": lambda history: history.has("e"),
+    "days": lambda history: history.days("e"),
+    "streak": lambda history: history.streak("e"),
+    "the last that fits": lambda history: history.last("e", n=0),
+    "events since": lambda history: next(history.events("e", since="2026-03-01"), None),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_many_events_cost_no_more_than_few(large: Site, question: str) -> None:
+    costs = []
+    for size in (100, 10_000):
+        newest = large.history(Entry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        costs.append(steps(large, lambda newest=newest: QUESTIONS[question](newest)))
+
+    assert costs[1] < 2 * costs[0] + (5_000 if "events" in question or "fits" in question else 0)  # they fetch a page
+
+
+def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:
+    costs: dict[str, list[float]] = {"events": [], "numbers": [], "recording": []}
+    for size in (100, 10_000):
+        newest = large.history(Entry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        costs["events"].append(steps(large, lambda newest=newest: list(newest.events("e"))) / size)
+        walk = Stretch(user=str(size))
+        costs["numbers"].append(steps(large, lambda walk=walk: list(walk.numbers(large.store.database, ["e"]))) / size)
+        made = events.make("e", {}, user=str(size), at="2026-06-01", now=NOW, max_bytes=100)
+        costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
+
+    assert [kind for kind, (few, many) in costs.items() if many > 2 * few] == []

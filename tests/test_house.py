@@ -83,7 +83,7 @@ ARROWS = {
         "advance base channel children config errors "
         "explanation isolation loader source store supervision watch"
     ),
-    "manual": "base engine errors events grants models outcomes registry store",
+    "manual": "base engine errors events grants journal models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader maintenance migrations registry source startup store",
     "application": "config engine errors events isolation loader outcomes registry store",

@@ -76,7 +76,7 @@ def test_an_award_that_a_replay_took_back(site: Project) -> None:
     text, found = explained(site, "alice", "regular")
 
     assert found["status"] == "revoked"
-    assert text[2].endswith("by a replay: the rules no longer give it; it is not awarded again")
+    assert text[2].endswith("by a replay: the rules no longer give it")
 
 
 def test_why_not_yet(site: Project) -> None:

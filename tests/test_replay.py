@@ -294,6 +294,22 @@ def test_what_the_rules_no_longer_give_is_told_and_revoked_when_asked_for(site: 
     assert site.ok("replay", "--prune", "--json").json["revoked"] == 0
 
 
+def test_what_a_replay_took_back_is_earned_again_when_the_rules_give_it(site: Project) -> None:
+    site.ok("replay")
+    site.ok("revoke", "--user", "bob", "--badge", "regular", "--reason", "void")
+    before = awards(site)
+    site.badge(COUNT.replace("[2, 4]", "[3, 5]"))
+    site.ok("replay", "--prune")
+    assert awards(site) != before
+
+    site.badge(COUNT)
+    assert site.ok("replay", "--json").json["awarded"] == 1
+
+    assert awards(site) == before  # and bob's stays revoked
+    result = site.run("revoke", "--user", "alice", "--badge", "regular", "--reason", "x", "--by", "replay")
+    assert (result.status, "which stands for what `brabeion replay --prune` takes back" in result.err) == (2, True)
+
+
 def test_a_part_alone_does_not_say_that_an_award_is_stale(site: Project) -> None:
     site.ok("replay")
     site.simple_badge(

@@ -11,6 +11,7 @@ from brabeion_cli import events, inquiry, render
 from brabeion_cli.cli import options
 from brabeion_cli.explanation import DEAD, HELD, NO_EVENTS, NOT_EARNED, QUEUED, REVOKED, Explanation
 from brabeion_cli.isolation import Failure
+from brabeion_cli.journal import REPLAY
 from brabeion_cli.outcomes import place
 
 BAR = 20  # characters
@@ -59,8 +60,11 @@ def _revoked(found: Explanation) -> Iterator[str]:
     for award in found.awards[:SHOWN]:
         yield f"{found.user} had {_named(found.badge, award)} since {_time(award['awarded_at'])}"
         yield from _origin(award)
-        by = "a replay" if award["revoked_by"] == "replay" else award["revoked_by"]
-        yield f"  revoked at {_time(award['revoked_at'])} by {by}: {award['revoked_because']}; it is not awarded again"
+        revoked = f"  revoked at {_time(award['revoked_at'])} by"
+        if award["revoked_by"] == REPLAY:
+            yield f"{revoked} a replay: {award['revoked_because']}"
+        else:
+            yield f"{revoked} {award['revoked_by']}: {award['revoked_because']}; it is not awarded again"
 
 
 def _tasks(found: Explanation) -> Iterator[str]:
