@@ -67,6 +67,27 @@ def beginning(day: date, where: tzinfo) -> str:
         return moment(midnight.replace(tzinfo=timezone.utc))
 
 
+@lru_cache(maxsize=4096)
+def is_torn(day: date, where: tzinfo) -> bool:
+    """Whether clocks went back over midnight near that day, so that a day is not one stretch of time (St John's, at
+    00:01), and none near it may be jumped over.
+    """
+    if not date.min + 2 * ONE_DAY < day < date.max - 2 * ONE_DAY:
+        return True  # the calendar's ends are nothing to rely on, either
+    early, late = (_instant(day + number * ONE_DAY, where) for number in (-1, 2))
+    before, after = early.astimezone(where).utcoffset(), late.astimezone(where).utcoffset()
+    if before == after:
+        return False
+    while late - early > timedelta(seconds=1):  # find the change
+        middle = early + (late - early) / 2
+        early, late = (middle, late) if middle.astimezone(where).utcoffset() == before else (early, middle)
+    return late.astimezone(where).date() < early.astimezone(where).date()
+
+
+def _instant(day: date, where: tzinfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=where).astimezone(timezone.utc)
+
+
 def missed_between(earlier: date, later: date, where: tzinfo) -> int:
     """How many days lie between two. One that a place left out, when it crossed the date line, is none."""
     missed = (later - earlier).days - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -178,20 +177,21 @@ class History:
         while found := [entry.at for name in names if (entry := self._earliest(name, since))]:
             day = days.day_of(parse_moment(min(found)), zone)
             yield day
-            if day == date.max:
-                return
-            since = days.beginning(day + days.ONE_DAY, zone)
+            since = min(found) + LAST_MOMENT if days.is_torn(day, zone) else days.beginning(day + days.ONE_DAY, zone)
 
     def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
-        if where:
-            moments = (parse_moment(entry.at) for entry in self._entries(events, where, backwards=True))
-            yield from (day for day, _ in itertools.groupby(days.day_of(at, zone) for at in moments))
-            return
         names, before = [*self._names(events)], LAST_MOMENT
-        while found := [entry.at for name in names if (entry := self._latest(name, before))]:
+        while not where:
+            found = [entry.at for name in names if (entry := self._latest(name, before))]
+            if not found:
+                return
             day = days.day_of(parse_moment(max(found)), zone)
+            if days.is_torn(day, zone):
+                break
             yield day
-            before = min(days.beginning(day, zone), max(found))  # a day may begin before the calendar does
+            before = days.beginning(day, zone)
+        left = self._entries(events, where, until=before)
+        yield from sorted({days.day_of(parse_moment(entry.at), zone) for entry in left}, reverse=True)
 
     def _zone(self, tz: str | tzinfo | None) -> tzinfo:
         return tz if isinstance(tz, tzinfo) else days.zone(self._journal.timezone if tz is None else tz)

@@ -44,7 +44,7 @@ COUNT = f"""
         WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known AND at < base.at
     ) FROM (
         SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
-        FROM ({LATEST.format(columns="number, at, tally", limit=4)}) ORDER BY number DESC LIMIT 1
+        FROM ({LATEST.format(columns="number, at, tally", limit=16)}) ORDER BY number DESC LIMIT 1
     ) base
 """
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
@@ -217,6 +217,7 @@ class Journal:
             "FROM awards a LEFT JOIN events e ON e.number = a.event_number "
             'WHERE a."user" = :user AND (a.awarded_at < :at OR (a.awarded_at = :at AND (a.event_number IS NULL '
             "OR a.event_number < :number OR (a.event_number = :number AND a.position <= :position)))) "
+            "AND (a.event_number IS NULL OR a.event_number <= :known) "
             "AND (a.revoked_at IS NULL OR (a.revoked_at > :at AND a.revoked_by <> :replay))"
             + (" AND a.badge = :badge" if badge is not None else "")
             + (" AND a.level = :level" if level is not None else "")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import peewee
 
+from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
 
 PAGE = 1000  # places that are fetched at once
@@ -44,12 +45,12 @@ class Stretch(NamedTuple):
         return sum(int(_rows(database, query, [name, *values])[0][0]) for name in names)
 
     def names(self, database: peewee.Database) -> list[str]:
-        """The names of all events in the journal."""
+        """The names of all events in the journal that callers fired."""
         found: list[str] = []
         query = "SELECT name FROM events WHERE name > ? ORDER BY name LIMIT 1"
         while rows := _rows(database, query, [found[-1] if found else ""]):
             found.append(rows[0][0])
-        return found
+        return [name for name in found if name != BADGE_AWARDED]  # once it was a name like others
 
     def numbers(self, database: peewee.Database, names: Sequence[str]) -> Iterator[int]:
         """The numbers of the events of those names, in the journal's order."""

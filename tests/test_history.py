@@ -114,18 +114,27 @@ def streak(days: set[date], today: date, grace: int) -> int:
     return length
 
 
-MINUTES = st.one_of(st.integers(0, 60 * 24 * 12), st.sampled_from([0, 60 * 24, 60 * 24 * 5]))
+MINUTES = st.one_of(
+    st.integers(0, 60 * 24 * 12),
+    st.sampled_from([0, 60 * 24, 60 * 24 * 5]),
+    st.integers(60 * 24 * 5 + 100, 60 * 24 * 5 + 230),  # around the night when they do
+)
 STREAMS = st.lists(
     st.tuples(st.sampled_from("abc"), MINUTES, st.sampled_from(["alice", "bob"]), st.integers(0, 2)), max_size=40
 )
 
 
 @settings(max_examples=150, deadline=None)
-@given(STREAMS, st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu"]), st.booleans())
+@given(
+    STREAMS,
+    st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
+    st.booleans(),
+)
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool
 ) -> None:
-    start = datetime(2018, 10, 26, tzinfo=timezone.utc)  # both zones change their clocks in the next twelve days
+    # Clocks change in the next twelve days; in St John's at 00:01, so that 29 October falls in two.
+    start = datetime(2006, 10, 24, tzinfo=timezone.utc)
     with open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store:
         site = Site(store)
         for name, minutes, user, n in stream:
@@ -297,6 +306,15 @@ def test_days_follow_the_zone_also_where_clocks_change(site: Site, zone: str, mo
     assert site.history().days("e", tz=zone) == len({*site.history().days("e", tz=zone)})
 
 
+def test_a_day_may_fall_in_two(site: Site) -> None:
+    # In Goose Bay 7 November 2010 began at 03:00 UTC, ended a minute later, and began again at 04:00.
+    for moment, seen in (("03:00:30", 1), ("03:30:00", 2), ("12:30:00", 2)):
+        site.record("e", f"2010-11-07T{moment}Z", {"n": 1})
+        history = site.history(timezone="America/Goose_Bay")
+        assert (history.days("e"), history.days("e", n=1)) == (seen, seen)
+        assert history.streak("e") == history.streak("e", n=1)
+
+
 def test_a_streak_lives_until_the_end_of_the_next_day(site: Site) -> None:
     for day in (1, 2, 4, 5, 7):
         site.record("visited", f"2026-01-{day:02}")
@@ -347,6 +365,9 @@ def test_awards_that_were_held(site: Site) -> None:
     assert [site.history(entry).has(Silver) for entry in (early, later)] == [False, True]
     assert [site.history(entry).has("by-hand") for entry in (early, earning, later)] == [False, True, True]
     assert not site.history(later).of("bob").has("silver")
+    late = site.record("e", "2026-01-01T12:00:00Z")
+    give(site, "late", late.number, late.at)
+    assert [site.history(later, hindsight=hindsight).has("late") for hindsight in (False, True)] == [False, True]
     for wrong in (0, "Silver"):
         with pytest.raises(ValueError, match="levels are numbers, counted from 1"):
             site.history(later).has("silver", wrong)  # type: ignore[arg-type]
