@@ -14,6 +14,7 @@ from brabeion_cli.isolation import Failure
 from brabeion_cli.journal import Entry
 from brabeion_cli.store import Store
 
+LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
 MAX_DELAY = 3600.0  # seconds; where doubling stops
 
 #: A token's row is the holder's: whoever finds its token gone has lost the lease and must write nothing.
@@ -74,20 +75,38 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
             "WHERE due_at <= ? AND token IS NOT NULL AND attempts >= ? RETURNING number",
             ("its worker was killed, or stopped past its lease", moment(now), max_attempts),
         ).fetchall()
-        claimed = store.database.execute_sql(
-            "UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN "
-            "(SELECT number FROM tasks WHERE due_at <= ? ORDER BY due_at, number LIMIT ?) "
-            "RETURNING number",
-            (token, moment(now + timedelta(seconds=lease)), moment(now), limit),
-        ).fetchall()
+        chosen = _first_of_each_user(store, limit, moment(now))
+        holes = ", ".join("?" * len(chosen))
+        store.database.execute_sql(
+            f"UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN ({holes})",
+            (token, moment(now + timedelta(seconds=lease)), *chosen),
+        )
         rows = store.database.execute_sql(
             "SELECT t.number, t.token, t.badge, t.attempts, t.state, t.award, "
             'e.number, e.name, e."user", e.at, e.id, e.state '
-            "FROM tasks t JOIN events e ON e.number = t.event_number "
-            f"WHERE t.number IN ({', '.join('?' * len(claimed))}) ORDER BY t.number",
-            [number for (number,) in claimed],
+            f"FROM tasks t JOIN events e ON e.number = t.event_number WHERE t.number IN ({holes}) ORDER BY t.number",
+            chosen,
         )
         return Claim([Task._make([*row[:6], Entry(*row[6:])]) for row in rows], [number for (number,) in died])
+
+
+def _first_of_each_user(store: Store, limit: int, now: str) -> list[int]:
+    """Due tasks, at most one of each user, and none of a user for whom one is running: what is judged out of turn may
+    not yet see awards that it should.
+    """
+    whose = """SELECT t.number, coalesce(json_extract(t.award, '$.user'), e."user")
+        FROM tasks t JOIN events e ON e.number = t.event_number"""
+    running = store.database.execute_sql(f"{whose} WHERE t.token IS NOT NULL AND t.due_at > ?", (now,))
+    busy = {user for _, user in running}
+    chosen: list[int] = []
+    due = store.database.execute_sql(
+        f"{whose} WHERE t.due_at <= ? ORDER BY t.due_at, t.number LIMIT ?", (now, limit + LOOK_AHEAD)
+    )
+    for number, user in due.fetchall():
+        if user not in busy and len(chosen) < limit:
+            busy.add(user)
+            chosen.append(number)
+    return chosen
 
 
 def finish(store: Store, task: Task) -> bool:

@@ -19,6 +19,7 @@ from brabeion_cli.journal import Entry, Journal, award_state
 from brabeion_cli.judging import Case, freeze, judge
 from brabeion_cli.outcomes import (
     AWARDED,
+    DATED_BACK,
     ERROR,
     HELD,
     NONE,
@@ -161,12 +162,18 @@ def enter(
     event_number: int | None = None,
     given_by: str | None = None,
     reason: str | None = None,
+    belated: bool = False,
 ) -> list[tuple[Grant, str]]:
-    """Enter grants that an event earned or a person gives; each with what became of it: awarded, held or revoked."""
+    """Enter grants that an event earned or a person gives; each with what became of it: awarded, held or revoked.
+
+    With `belated` later events may have been judged before: an award of theirs is dated back to this one.
+    """
     entered = []
     for grant in granted:
         if store.add_award(grant, at, event_number, given_by, reason):
             entered.append((grant, AWARDED))
+        elif belated and event_number is not None and store.move_award(grant, at, event_number):
+            entered.append((grant, DATED_BACK))
         elif not grant.implied:
             on_record = store.award(grant)
             entered.append((grant, REVOKED if on_record and on_record.revoked_by is not None else HELD))

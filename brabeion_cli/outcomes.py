@@ -10,6 +10,7 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
 
 AWARDED, HELD, REVOKED, NONE, QUEUED, ERROR = "awarded", "held", "revoked", "none", "queued", "error"
+DATED_BACK = "dated back"  # held, by an event that is later: only where events are judged out of turn
 
 
 class Outcome(NamedTuple):

@@ -116,6 +116,16 @@ class Store:
         cursor = self.database.execute_sql(INSERT_AWARD, (*grant[:5], awarded_at, event_number, given_by, reason))
         return bool(cursor.rowcount == 1)
 
+    def move_award(self, grant: Grant, awarded_at: str, event_number: int) -> bool:
+        """Date an award that is held back to an earlier event, which earns it too; False where its own is no later."""
+        cursor = self.database.execute_sql(
+            "UPDATE awards SET awarded_at = ?, event_number = ?, "
+            "position = (SELECT coalesce(max(position), 0) + 1 FROM awards WHERE event_number = ?) "
+            f"{THAT_AWARD} AND event_number > ? AND awarded_at >= ? AND revoked_at IS NULL",
+            (awarded_at, event_number, event_number, *grant[:5], event_number, awarded_at),
+        )
+        return bool(cursor.rowcount == 1)
+
     def award(self, grant: Grant) -> AwardOnRecord | None:
         """What is on record of an award, None where it was never given."""
         cursor = self.database.execute_sql(

@@ -17,7 +17,7 @@ from brabeion_cli.engine import EndlessAwardsError
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
 from brabeion_cli.journal import Entry
-from brabeion_cli.outcomes import NewAward
+from brabeion_cli.outcomes import AWARDED, DATED_BACK
 from brabeion_cli.recorder import Announced
 from brabeion_cli.runner import Announce, Judged, Ready
 from brabeion_cli.store import Store
@@ -192,10 +192,12 @@ class Worker:
         entry, endless = task.entry, None
         with self._store.transaction():
             held = deferred.finish(self._store, task)
-            entered = engine.enter(self._store, grants, entry.at, event_number=entry.number) if held else []
+            entered = []
+            if held:
+                entered = engine.enter(self._store, grants, entry.at, event_number=entry.number, belated=True)
             new = engine.new_awards(entered, entry.at, entry.number)
             try:
-                self._put_off(slot, new, entry)
+                self._put_off(slot, [grant for grant, outcome in entered if outcome in (AWARDED, DATED_BACK)], entry)
             except EndlessAwardsError as error:
                 endless = str(error)
         if not held:
@@ -205,9 +207,9 @@ class Worker:
         if new and slot.ready.receivers:
             self._send(slot, Announce(new))
 
-    def _put_off(self, slot: _Slot, new: list[NewAward], entry: Entry) -> None:
+    def _put_off(self, slot: _Slot, granted: list[Grant], entry: Entry) -> None:
         """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
-        for grant in [award.grant for award in new if slot.ready.collectors]:
+        for grant in granted if slot.ready.collectors else ():
             name = slot.ready.level_names[grant.badge][grant.level - 1]
             about = engine.award_entry(self._store, grant, name, entry)
             engine.require_end(about)

@@ -109,9 +109,9 @@ def awards(project: Project) -> list[Any]:
     return sorted(([*(row[key] for key in keys), row["event"]["id"]] for row in rows), key=repr)
 
 
-def recorded(project: Project, name: str, stream: list[str], *, deferred: bool = False, replay: bool = False) -> Any:
+def recorded(project: Project, name: str, stream: list[str], *, workers: int = 0, replay: bool = False) -> Any:
     """The awards of a stream, one way; in a database of its own."""
-    project.badge(BADGES.replace("DEFERRED", str(deferred)))
+    project.badge(BADGES.replace("DEFERRED", str(workers > 0)))
     project.db = project.directory / name
     project.write("brabeion.toml", f'db = "{name}"\n')
     if replay:
@@ -122,7 +122,7 @@ def recorded(project: Project, name: str, stream: list[str], *, deferred: bool =
     half = len(stream) // 2
     for part in (stream[:half], stream[half:]):
         project.ok("ingest", stdin="".join(part))
-        project.ok("process-queue")
+        project.ok("process-queue", "--workers", workers or 1)
     return awards(project)
 
 
@@ -133,7 +133,7 @@ def test_in_the_order_of_times_all_ways_agree(project: Project) -> None:
 
     assert len({badge for _, badge, *_ in live}) == 6
     assert recorded(project, "after.db", stream, replay=True) == live
-    assert [row for row in recorded(project, "later.db", stream, deferred=True) if row[1] != "probe"] == [
+    assert [row for row in recorded(project, "later.db", stream, workers=1) if row[1] != "probe"] == [
         row
         for row in live
         if row[1] != "probe"  # its key tells of awards, which are there only when the queue was run
@@ -143,7 +143,7 @@ def test_in_the_order_of_times_all_ways_agree(project: Project) -> None:
 def test_out_of_order_deferred_is_live_and_replay_adds_what_hindsight_shows(project: Project) -> None:
     stream = lines(ordered=False)
     live = recorded(project, "live.db", stream)
-    later = recorded(project, "later.db", stream, deferred=True)
+    later = recorded(project, "later.db", stream, workers=1)
 
     assert [row for row in later if row[1] not in ("probe", "collector")] == [
         row for row in live if row[1] not in ("probe", "collector")
@@ -153,6 +153,27 @@ def test_out_of_order_deferred_is_live_and_replay_adds_what_hindsight_shows(proj
     assert {*map(repr, later)} < {*map(repr, with_hindsight)}
     assert project.ok("replay", "--json").json["awarded"] == 0
     assert awards(project) == with_hindsight
+
+
+@pytest.mark.parametrize("async_", [False, True])
+def test_a_second_try_dates_the_award_back(project: Project, async_: bool) -> None:
+    project.simple_badge(
+        "if state['history'].event.id == '3' and not os.path.exists('again'):\n    raise ValueError('once')\n"
+        "return BadgeAwarded() if state['history'].count('it_happened') >= 3 else None",
+        async_=async_,
+    )  # fmt: skip
+    project.simple_badge(
+        "return BadgeAwarded()", slug="collector", events=["badge_awarded"], async_=async_, multiple=False
+    )
+    project.write("brabeion.toml", "retry_delay = 0\n")
+    for number in range(1, 6):
+        project.fire(at=f"2026-01-0{number}", id=number)
+    project.run("process-queue", "--limit", 5 if async_ else 1)
+    (project.directory / "again").touch()
+    project.ok("process-queue")
+
+    assert sorted((badge, event) for _, badge, _, _, _, event in awards(project)) == [("collector", "3"), ("one", "3")]
+    assert project.ok("replay", "--json").json["awarded"] == 0
 
 
 @pytest.mark.parametrize("deferred", [False, True])
