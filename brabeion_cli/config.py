@@ -153,7 +153,7 @@ def _zone_mistake(name: Any) -> str | None:
     from brabeion_cli import days
 
     try:
-        days.zone(name if isinstance(name, str) else repr(name))
+        days.zone_of(name)
     except ValueError as error:
         return f"timezone: {error}"
     return None

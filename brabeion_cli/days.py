@@ -50,6 +50,11 @@ def zone(name: str) -> tzinfo:
         raise ValueError(f"no time zone {name!r}; write a name of the IANA database, such as Europe/Berlin") from None
 
 
+def zone_of(tz: object) -> tzinfo:
+    """The time zone that an author meant, by name or as it is. Raises `ValueError`."""
+    return tz if isinstance(tz, tzinfo) else zone(tz if isinstance(tz, str) else repr(tz))
+
+
 def day_of(at: datetime, where: tzinfo) -> date:
     """The day on which a moment falls there."""
     try:

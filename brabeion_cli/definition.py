@@ -95,6 +95,8 @@ def _award_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
     if badge.award is Badge.award:
         yield Mistake("award", "has no award(self, **state)")
     for name in ("award", "freeze", "progress"):
+        if not callable(getattr(badge, name, badge.award)):
+            yield Mistake(name, f"{name} is {getattr(badge, name)!r:.80}; it must be a method")
         code = getattr(getattr(badge, name, None), "__code__", None)
         if code is None:  # not a plain function: its author knows what they do
             continue
@@ -112,28 +114,52 @@ def _threshold_mistakes(badge: type[ThresholdBadge]) -> Iterable[Mistake]:
     if badge.value is ThresholdBadge.value and badge.award is ThresholdBadge.award:
         yield Mistake(None, "has no value(self, history); CountBadge, SumBadge, DaysBadge and StreakBadge have one")
     yield from _numbers_mistakes(badge)
-    if not isinstance(badge.where, Mapping) or not all(isinstance(name, str) for name in badge.where):
-        yield Mistake("where", f'where is {badge.where!r:.80}; write fields and their values: {{"is_own_post": False}}')
+    yield from _where_mistakes(badge)
     if issubclass(badge, SumBadge) and not (isinstance(getattr(badge, "field", None), str) and badge.field):
         yield Mistake("field", 'has no field; write the name of what is added up: field = "points"')
-    if issubclass(badge, DaysBadge) and isinstance(badge.tz, str):
+    if issubclass(badge, DaysBadge) and badge.tz is not None:
         from brabeion_cli import days
 
         try:
-            days.zone(badge.tz)
+            days.zone_of(badge.tz)
         except ValueError as error:
             yield Mistake("tz", str(error))
     if issubclass(badge, StreakBadge) and not (type(badge.grace) is int and badge.grace >= 0):
         yield Mistake("grace", f"grace is {badge.grace!r:.80}; it must be a number of days, 0 or more")
 
 
+def _where_mistakes(badge: type[ThresholdBadge]) -> Iterable[Mistake]:
+    where = badge.where
+    if not isinstance(where, Mapping) or not all(isinstance(name, str) for name in where):
+        yield Mistake("where", f'where is {where!r:.80}; write fields and their values: {{"is_own_post": False}}')
+        return
+    taken = {SumBadge: ("event", "field"), DaysBadge: ("tz",), StreakBadge: ("grace",)}
+    for name in [name for kind, names in taken.items() if issubclass(badge, kind) for name in names if name in where]:
+        yield Mistake("where", f"where has {name!r}, which the question itself takes; call that field another name")
+    for name, value in where.items():
+        if not (callable(value) or _is_json(value)):
+            yield Mistake("where", f"where[{name!r}] is {value!r:.80}; it must be a JSON value, or a function")
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_json, value))
+    if isinstance(value, Mapping):
+        return all(map(_is_json, value.values()))
+    return value is None or isinstance(value, (str, int, float))
+
+
 def _numbers_mistakes(badge: type[ThresholdBadge]) -> Iterable[Mistake]:
     thresholds, levels = getattr(badge, "thresholds", None), getattr(badge, "levels", None)
-    if not isinstance(thresholds, (list, tuple)):
+    if thresholds is None:
         yield Mistake("thresholds", "has no thresholds; write one number for each level: thresholds = [10, 100]")
+    elif not isinstance(thresholds, (list, tuple)):
+        yield Mistake(
+            "thresholds", f"thresholds is {thresholds!r:.80}; it must be a list of numbers, one for each level"
+        )
     elif isinstance(levels, (list, tuple)) and len(thresholds) != len(levels):
-        yield Mistake("thresholds", f"has {len(levels)} levels, but {len(thresholds)} thresholds; each level needs one")
-    elif not all(type(number) in (int, float) and number > 0 for number in thresholds):
+        yield Mistake("thresholds", f"thresholds is {thresholds!r:.80}; each of {len(levels)} levels needs one number")
+    elif not all(type(number) in (int, float) and 0 < number < float("inf") for number in thresholds):
         yield Mistake("thresholds", f"thresholds is {thresholds!r:.80}; they must be numbers above 0")
     elif any(later <= earlier for earlier, later in itertools.pairwise(thresholds)):
         yield Mistake("thresholds", f"thresholds is {thresholds!r:.80}; they must rise, lowest level first")

@@ -57,7 +57,7 @@ def explain(
     answer = near = None
     if badge is not None and status == NOT_EARNED:
         last = max((entry for entry in lasts.values() if entry is not None), key=order)
-        answer = _answer(badge, Case(last, journal, hindsight=True), ask)
+        answer = _answer(store, badge, Case(last, journal, hindsight=True), ask)
     if badge is not None and status == NO_EVENTS:
         near = _unheard(store, badge)
     events = [_event_row(journal, user, name, entry) for name, entry in lasts.items()]
@@ -83,20 +83,21 @@ def _event_row(journal: Journal, user: str, name: str, last: Entry | None) -> Ro
     return {"event": name, "count": journal.count(user, name, NOW), "last": shown}
 
 
-def _answer(badge: Badge, case: Case, ask: Ask) -> Row:
+def _answer(store: Store, badge: Badge, case: Case, ask: Ask) -> Row:
     entry = case.entry
     row: Row = {"event": {"name": entry.name, "id": entry.id, "at": entry.at}}
     try:
         granted = judge(badge, case, ask)
     except BadgeFailedError as error:
         return row | {"outcome": "error", "error": error.failure.error, "where": error.failure.where}
-    awards = [_grant_row(badge, grant) for grant in granted if not grant.implied]
+    awards = [_grant_row(store, badge, grant) for grant in granted if not grant.implied]
     return row | {"outcome": "earned" if awards else "none", "awards": awards}
 
 
-def _grant_row(badge: Badge, grant: Grant) -> Row:
-    name = badge.detail(grant.level).name
-    return {"user": grant.user, "level": grant.level, "level_name": name, "key": grant.key or None}
+def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
+    name, on_record = badge.detail(grant.level).name, store.award(grant)
+    row = {"user": grant.user, "level": grant.level, "level_name": name, "key": grant.key or None}
+    return row | {"held": on_record is not None and on_record.revoked_by is None}
 
 
 def _unheard(store: Store, badge: Badge) -> str | None:

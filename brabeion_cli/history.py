@@ -67,13 +67,13 @@ class History:
         """Another user's, as of the same event."""
         return History(self._journal, self._asof, text_or_number(user, "user"), self.event)
 
-    def count(self, *events: str, **where: Any) -> int:
+    def count(self, /, *events: str, **where: Any) -> int:
         """How many events. Without `where` it costs the same for a hundred as for a million."""
         if where:
             return sum(1 for _ in self._entries(events, where))
         return sum(self._journal.count(self.user, name, self._asof) for name in self._names(events))
 
-    def sum(self, event: str, field: str, **where: Any) -> int | float:
+    def sum(self, /, event: str, field: str, **where: Any) -> int | float:
         """The sum of a field. Events that lack it, or have null there, add nothing; text and booleans are errors."""
         values = []
         for entry in self._entries((event,), where):
@@ -85,20 +85,20 @@ class History:
             values.append(value)
         return sum(values) if all(isinstance(value, int) for value in values) else math.fsum(values)
 
-    def first(self, *events: str, **where: Any) -> PastEvent | None:
+    def first(self, /, *events: str, **where: Any) -> PastEvent | None:
         """The earliest event, or None."""
         if where:
             return next((PastEvent(entry) for entry in self._entries(events, where)), None)
         return self._extreme(min, (self._earliest(name, FIRST_MOMENT) for name in self._names(events)))
 
-    def last(self, *events: str, **where: Any) -> PastEvent | None:
+    def last(self, /, *events: str, **where: Any) -> PastEvent | None:
         """The latest event, or None: the one that is judged, where it fits."""
         if where:
             return next((PastEvent(entry) for entry in self._entries(events, where, backwards=True)), None)
         return self._extreme(max, (self._latest(name, LAST_MOMENT) for name in self._names(events)))
 
     def events(
-        self, *names: str, since: datetime | date | str | None = None, until: datetime | date | str | None = None,
+        self, /, *names: str, since: datetime | date | str | None = None, until: datetime | date | str | None = None,
         **where: Any,
     ) -> Iterator[PastEvent]:  # fmt: skip
         """The events, oldest first, at or after `since` and before `until`: a `datetime`, ISO 8601 text, or a `date`
@@ -108,12 +108,12 @@ class History:
         before = LAST_MOMENT if until is None else self._moment(until, "until")
         return map(PastEvent, self._entries(names, where, after, before))
 
-    def days(self, *events: str, tz: str | tzinfo | None = None, **where: Any) -> Days:
+    def days(self, /, *events: str, tz: str | tzinfo | None = None, **where: Any) -> Days:
         """On how many days there were events; iterate it for the dates. `tz` decides when a day begins."""
         zone = self._zone(tz)
         return Days(sorted(set(self._each_day(events, zone, where))))
 
-    def streak(self, *events: str, tz: str | tzinfo | None = None, grace: int = 0, **where: Any) -> int:
+    def streak(self, /, *events: str, tz: str | tzinfo | None = None, grace: int = 0, **where: Any) -> int:
         """How many days in a row had events, until today or (as today is not over) yesterday.
 
         Today is the day of the event that is judged. `grace` days in all may have been missed; they do not count.
@@ -194,7 +194,7 @@ class History:
         yield from sorted({days.day_of(parse_moment(entry.at), zone) for entry in left}, reverse=True)
 
     def _zone(self, tz: str | tzinfo | None) -> tzinfo:
-        return tz if isinstance(tz, tzinfo) else days.zone(self._journal.timezone if tz is None else tz)
+        return days.zone_of(self._journal.timezone if tz is None else tz)
 
     def _moment(self, value: datetime | date | str, what: str) -> str:
         if isinstance(value, date) and not isinstance(value, datetime):

@@ -5,6 +5,7 @@ It keeps its notes in temporary tables of the connection, so that memory does no
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -14,12 +15,14 @@ from brabeion_cli.base import Badge
 from brabeion_cli.events import moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.journal import REPLAY
+from brabeion_cli.outcomes import NewAward
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 
-PAGE = 1000  # stale awards that are revoked in one transaction
+PAGE = 500  # awards that are entered or revoked in one transaction
 NAMES = 3  # users that are named for each badge and level
 
+KEY = '("user", badge, level, "key", occasion)'
 NOTES = (
     'CREATE TEMP TABLE granted ("user" TEXT, badge TEXT, level INTEGER, "key" TEXT, occasion INTEGER, '
     'PRIMARY KEY ("user", badge, level, "key", occasion)) WITHOUT ROWID',
@@ -47,12 +50,13 @@ class Change(NamedTuple):
 
 
 class Ledger:
-    """With `dry_run` the awards are from now on a copy that only this connection sees, and that goes with it."""
+    """With `apart` the awards are from now on a copy that only this connection sees, until `differences()`."""
 
-    def __init__(self, store: Store, *, dry_run: bool) -> None:
+    def __init__(self, store: Store, *, apart: bool) -> None:
         self._store = store
+        self.apart = apart
         self.revoked: Counter[tuple[str, int]] = Counter()
-        if dry_run:
+        if apart:
             self._sql("PRAGMA foreign_keys = 0")  # the copy's events would have to be a copy, too
             ((statement,),) = self._sql("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = 'awards'")
             self._sql(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
@@ -87,21 +91,56 @@ class Ledger:
         """The badges that have stale awards."""
         return {slug for slug, _, _ in self._counted(slugs, stretch)}
 
-    def revoke_stale(self, slugs: Sequence[str], stretch: Stretch, now: datetime) -> Iterator[None]:
-        """Revoke awards which an event of the stretch earned once, and which none earns now; yields after each page."""
-        while rows := self._stale('a."user", a.badge, a.level, a."key", a.occasion', slugs, stretch, f"LIMIT {PAGE}"):
-            for row in rows:
-                self._sql(
-                    "UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? "
-                    'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?',
-                    moment(now), REPLAY, "the rules no longer give it", *row,
-                )  # fmt: skip
-                self.revoked[row[1], row[2]] += 1
-            yield
+    def revoke_stale(self, slugs: Sequence[str], stretch: Stretch, now: datetime) -> bool:
+        """Revoke, in the copy, awards which an event of the stretch earned once, and none earns now; whether any is."""
+        query, values = self._stale_query('a."user", a.badge, a.level, a."key", a.occasion', slugs, stretch)
+        cursor = self._store.database.execute_sql(
+            f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} IN ({query})",
+            [moment(now), REPLAY, "the rules no longer give it", *values],
+        )
+        return bool(cursor.rowcount)
 
-    def changes(self, badges: Iterable[Badge], slugs: Sequence[str], stretch: Stretch) -> list[Change]:
-        """For each level of the badges; stale are only awards of the badges named by `slugs`."""
-        stale = Counter({row[:2]: row[2] for row in self._counted(slugs, stretch)}) + self.revoked
+    def differences(self, *, enter: bool) -> Iterator[list[NewAward]]:
+        """What the copy has and the store has not, a page at a time, in the order of the journal; with `enter` it is
+        brought into the store, and what the copy revoked is revoked there.
+        """
+        self._sql("ALTER TABLE temp.awards RENAME TO foreseen")
+        same = " AND ".join(f'a."{column}" = f."{column}"' for column in ("user", "badge", "level", "key", "occasion"))
+        joined = f"temp.foreseen f LEFT JOIN main.awards a ON {same}"
+        self._sql(f"CREATE TEMP TABLE lost AS SELECT f.* FROM {joined} "
+                  "WHERE f.revoked_by = ? AND a.badge IS NOT NULL AND a.revoked_at IS NULL", REPLAY)  # fmt: skip
+        self._sql(f"CREATE TEMP TABLE won AS SELECT f.* FROM {joined} WHERE f.revoked_at IS NULL "
+                  "AND f.event_number IS NOT NULL AND (a.badge IS NULL OR a.revoked_by = ?) "
+                  "ORDER BY f.awarded_at, f.event_number, f.position", REPLAY)  # fmt: skip
+        for rows in self._pages("lost", "revoked_at, revoked_by, revoked_because"):
+            self.revoked.update((row[1], row[2]) for row in rows)
+            with self._store.transaction() if enter else contextlib.nullcontext():
+                for row in rows if enter else ():
+                    self._sql(f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} = "
+                              "(?, ?, ?, ?, ?) AND revoked_at IS NULL", *row[5:], *row[:5])  # fmt: skip
+            yield []
+        for rows in self._pages("won", "awarded_at, event_number"):
+            awards = [NewAward(Grant(*row[:5]), at=row[5], event=row[6]) for row in rows]
+            with self._store.transaction() if enter else contextlib.nullcontext():
+                if enter:
+                    awards = [each for each in awards if self._store.add_award(each.grant, each.at, each.event)]
+            for award in awards:
+                self.note_gained(award.grant)
+            yield awards
+
+    def _pages(self, table: str, more: str) -> Iterator[list[Any]]:
+        last = 0
+        columns = f'"user", badge, level, "key", occasion, {more}, rowid'
+        query = f"SELECT {columns} FROM temp.{table} WHERE rowid > ? LIMIT {PAGE}"
+        while rows := self._sql(query, last):
+            yield [row[:-1] for row in rows]
+            last = rows[-1][-1]
+
+    def changes(self, badges: Iterable[Badge], slugs: Sequence[str], stretch: Stretch, *, pruned: bool) -> list[Change]:
+        """For each level of the badges; stale are only awards of the badges named by `slugs`: with `pruned` those that
+        were revoked.
+        """
+        stale = self.revoked if pruned else Counter({row[:2]: row[2] for row in self._counted(slugs, stretch)})
         rows = self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level")
         gained = Counter({row[:2]: row[2] for row in rows})
         return [
@@ -116,12 +155,13 @@ class Ledger:
         return [row[0] for row in self._sql(query, slug, level, NAMES)]
 
     def _counted(self, slugs: Sequence[str], stretch: Stretch) -> list[Any]:
-        return self._stale("a.badge, a.level, count(*)", slugs, stretch, "GROUP BY a.badge, a.level")
+        query, values = self._stale_query("a.badge, a.level, count(*)", slugs, stretch)
+        return self._sql(f"{query} GROUP BY a.badge, a.level", *values)
 
-    def _stale(self, columns: str, slugs: Sequence[str], stretch: Stretch, rest: str) -> list[Any]:
+    def _stale_query(self, columns: str, slugs: Sequence[str], stretch: Stretch) -> tuple[str, list[Any]]:
         condition, values = stretch.condition()
         stale = STALE.format(badges=", ".join("?" * len(slugs)), within=condition)
-        return self._sql(f"SELECT {columns} {stale} {rest}", *slugs, *values)
+        return f"SELECT {columns} {stale}", [*slugs, *values]
 
     def _sql(self, query: str, *values: Any) -> list[Any]:
         return list(self._store.database.execute_sql(query, values).fetchall())

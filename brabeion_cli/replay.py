@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -57,10 +57,10 @@ class Doomed(NamedTuple):
 
 
 class Replay:
-    """Judges the events of a stretch by the badges named (None: all). Use `steps()` to the end, then `result()`.
+    """Judges the events of a stretch by the badges named (None: all).
 
-    With `dry_run` awards are entered in a copy that nobody else sees. With `prune` those that the rules no longer give
-    are revoked.
+    With `dry_run` nothing is written. With `prune` awards that the rules no longer give are revoked. Both judge against
+    a copy of the awards that nobody else sees.
     """
 
     def __init__(
@@ -83,28 +83,29 @@ class Replay:
         self._now, self._dry_run, self._prune = now, dry_run, prune
         self._doomed, self._watch, self._seconds = doomed or Doomed(), watch, seconds
         self._journal = Journal(store.database, timezone, registry.level_name)
-        self._ledger = Ledger(store, dry_run=dry_run)
+        self._ledger = Ledger(store, apart=dry_run or prune)
         self._stretch = stretch._replace(last=self._journal.last_number())  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
+        self._done = self._total = 0
         self._at = 0  # the number of the event that is judged
         self._failed: set[str] = set()
         self._awards: list[NewAward] = []
         self._failures: list[tuple[Entry, str, Failure]] = []
         self._transaction = contextlib.ExitStack()
 
-    def steps(self) -> Iterator[Step]:
-        """Walk the journal; yields often. Pruning walks again until nothing is stale."""
-        yield from self._walk_all()
+    def run(self, tell: Callable[[Step], None]) -> Result:
+        """Walk the journal, and tell often how far it has come. Pruning walks again until nothing is stale."""
+        self._tell = tell
+        self._walk_all()
         for _ in range(MAX_PASSES if self._prune else 0):
-            if not self._ledger.suspects(self._sure, self._stretch):
-                return
-            self._revoke_stale()
+            if not self._ledger.revoke_stale(self._sure, self._stretch, self._now):
+                break
             self._ledger.forget_granted()  # what rested on those may be stale now, too
-            yield from self._walk_all()
-
-    def result(self) -> Result:
-        """What changed, in the order of the badges."""
-        changes = self._ledger.changes(self._badges, self._sure, self._stretch)
+            self._walk_all()
+        for awards in self._ledger.differences(enter=not self._dry_run) if self._ledger.apart else ():
+            self._awards = awards
+            self._step()
+        changes = self._ledger.changes(self._badges, self._sure, self._stretch, pruned=self._prune)
         stale, revoked = sum(change.stale for change in changes), self._ledger.revoked.total()
         return Result(self._stretch.count(self._store.database), stale, revoked, changes)
 
@@ -113,23 +114,16 @@ class Replay:
         """Badges that have answered for every event; of the others nothing is called stale."""
         return [badge.slug for badge in self._badges if badge.slug not in self._failed]
 
-    def _revoke_stale(self) -> None:
-        self._begin()
-        for _ in self._ledger.revoke_stale(self._sure, self._stretch, self._now):
-            self._commit()
-            self._begin()
-        self._commit()
-
     # The walk
 
-    def _walk_all(self) -> Iterator[Step]:
-        yield from self._walk(self._stretch, self._badges, enter=True)
+    def _walk_all(self) -> None:
+        self._walk(self._stretch, self._badges, enter=True)
         suspects = self._ledger.suspects(self._sure, self._stretch)
         if suspects and self._stretch != self._stretch.whole:  # what no event of a part earns, another may
             badges = [badge for badge in self._badges if badge.slug in suspects]
-            yield from self._walk(self._stretch.whole, badges, enter=False)
+            self._walk(self._stretch.whole, badges, enter=False)
 
-    def _walk(self, stretch: Stretch, badges: Sequence[Badge], *, enter: bool) -> Iterator[Step]:
+    def _walk(self, stretch: Stretch, badges: Sequence[Badge], *, enter: bool) -> None:
         """Judge the events of a stretch by badges; without `enter` only note what they give."""
         listening: dict[str, list[Badge]] = {}
         for badge in badges:
@@ -137,15 +131,15 @@ class Replay:
                 listening.setdefault(name, []).append(badge)
         database = self._store.database
         names = stretch.names(database) if BADGE_AWARDED in listening else list(listening)
-        total, done, step_at = stretch.count(database, names), 0, time.monotonic() + HOLD
+        self._done, self._total, step_at = 0, stretch.count(database, names), time.monotonic() + HOLD
         with self._transaction:
             for number in stretch.numbers(database, names):
                 self._judge_event(self._journal.entry(number), listening, enter)
-                done += 1
+                self._done += 1
                 if time.monotonic() >= step_at:
-                    yield self._step(done, total)
+                    self._step()
                     step_at = time.monotonic() + HOLD
-        yield self._step(done, total)
+        self._step()
 
     def _judge_event(self, entry: Entry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
         """Ask the badges about an event, and about the awards that it earned."""
@@ -168,8 +162,8 @@ class Replay:
 
     def _judge(self, badge: Badge, case: Case) -> list[Grant]:
         entry = case.entry
-        if badge.async_:
-            self._commit()  # it may take its time
+        if badge.async_ and self._store.database.in_transaction():
+            self._step()  # it may take its time
         try:
             engine.require_end(entry)
             failure = self._doomed.always.get(badge.slug) or self._doomed.once.get((entry.number, badge.slug))
@@ -206,7 +200,7 @@ class Replay:
         self._ledger.note_granted(grant)
         if missing:
             self._begin()
-            if self._store.add_award(grant, entry.at, entry.number):
+            if self._store.add_award(grant, entry.at, entry.number) and not self._ledger.apart:
                 self._awards.append(NewAward(grant, entry.number, entry.at))
                 self._ledger.note_gained(grant)
             on_record = self._store.award(grant)
@@ -220,14 +214,10 @@ class Replay:
 
     def _begin(self) -> None:
         """From now on, until the next step, what is entered is one transaction."""
-        if not self._dry_run and not self._store.database.in_transaction():
+        if not self._ledger.apart and not self._store.database.in_transaction():
             self._transaction.enter_context(self._store.transaction())
 
-    def _commit(self) -> None:
+    def _step(self) -> None:
         self._transaction.close()
-
-    def _step(self, done: int, total: int) -> Step:
-        self._commit()
-        step = Step(done, total, self._awards, self._failures)
+        self._tell(Step(self._done, self._total, self._awards, self._failures))
         self._awards, self._failures = [], []
-        return step

@@ -69,13 +69,16 @@ def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
                 timezone=config.timezone,
                 seconds=lambda badge: config.task_timeout if badge.async_ else config.award_timeout,
             )  # fmt: skip
-            for step in replay.steps():
+
+            def tell(step: Step) -> None:
                 channel.send(step)
                 channel.end_after(len(registry) * max(config.task_timeout, config.award_timeout) + ALONE)
                 if step.awards and not request.dry_run:
                     time.sleep(BREATH)
+
+            result = replay.run(tell)
             channel.end_after(None)
-            channel.send(replay.result())
+            channel.send(result)
     except BrabeionError as error:
         error.add_note(traceback.format_exc())
         channel.send(error)

@@ -47,7 +47,7 @@ ARROWS = {
     "judging": "base frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
     "store": "errors events grants journal migrations models sqlite",
-    "ledger": "base events grants journal store stretch",
+    "ledger": "base events grants journal outcomes store stretch",
     "advance": "base events history isolation journal judging registry source store",
     "deferred": "errors events isolation journal store",
     "engine": (

@@ -98,7 +98,15 @@ def test_what_the_badge_would_answer_now(site: Project) -> None:
     text, found = explained(site, "alice", "eager")
 
     assert text[-1].endswith("answers eager: Bronze for alice; `brabeion replay --badge eager` awards what is missing")
-    assert found["answer"]["awards"] == [{"user": "alice", "level": 1, "level_name": "Bronze", "key": None}]
+    award = {"user": "alice", "level": 1, "level_name": "Bronze", "key": None, "held": False}
+    assert found["answer"]["awards"] == [award]
+
+
+def test_an_award_that_went_to_somebody_else_is_not_missing(site: Project) -> None:
+    site.simple_badge("return BadgeAwarded(user='bob')", slug="kind")
+    site.fire()
+
+    assert explained(site, "alice", "kind")[0][-1].endswith("answers kind: One for bob, which is held")
 
 
 @pytest.mark.parametrize(

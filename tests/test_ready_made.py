@@ -41,6 +41,12 @@ def test_counting(registry: Registry, store: Store) -> None:
     assert levels(registry, store, CountBadge, stream) == [None, 1, None, 2, None]
 
 
+def test_any_other_field_may_be_called_anything(registry: Registry, store: Store) -> None:
+    stream = [("e", "2026-01-01", {"tz": 1, "event": 2})]
+
+    assert levels(registry, store, CountBadge, stream * 2, where={"tz": 1, "event": 2}) == [None, 1]
+
+
 def test_counting_where(registry: Registry, store: Store) -> None:
     stream = [("e", "2026-01-01", {"own": own}) for own in (False, True, False, 0)]
 
@@ -90,7 +96,7 @@ def test_progress_is_towards_the_next_level() -> None:
     ("base", "attributes", "mistake"),
     [
         (CountBadge, {"thresholds": None}, "has no thresholds; write one number for each level"),
-        (CountBadge, {"thresholds": [1]}, "has 2 levels, but 1 thresholds; each level needs one"),
+        (CountBadge, {"thresholds": [1]}, "thresholds is [1]; each of 2 levels needs one number"),
         (CountBadge, {"thresholds": [0, 1]}, "thresholds is [0, 1]; they must be numbers above 0"),
         (CountBadge, {"thresholds": [True, 2]}, "they must be numbers above 0"),
         (CountBadge, {"thresholds": ["1", "2"]}, "they must be numbers above 0"),
@@ -100,6 +106,13 @@ def test_progress_is_towards_the_next_level() -> None:
         (StreakBadge, {"tz": "Mars/Phobos"}, "no time zone 'Mars/Phobos'"),
         (StreakBadge, {"grace": -1}, "grace is -1; it must be a number of days, 0 or more"),
         (StreakBadge, {"grace": "1"}, "grace is '1'"),
+        (StreakBadge, {"tz": 5}, "no time zone '5'"),
+        (StreakBadge, {"where": {"grace": 1}}, "where has 'grace', which the question itself takes"),
+        (SumBadge, {"field": "n", "where": {"event": 1}}, "where has 'event'"),
+        (CountBadge, {"where": {"n": {1}}}, "where['n'] is {1}; it must be a JSON value, or a function"),
+        (CountBadge, {"thresholds": 5}, "thresholds is 5; it must be a list of numbers"),
+        (CountBadge, {"thresholds": [1, float("inf")]}, "they must be numbers above 0"),
+        (CountBadge, {"progress": 5}, "progress is 5; it must be a method"),
         (ThresholdBadge, {}, "has no value(self, history)"),
         (CountBadge, {"progress": lambda self, history: None}, "write def progress(self, history, **state)"),
     ],

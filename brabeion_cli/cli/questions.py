@@ -96,7 +96,9 @@ def _not_earned(found: Explanation) -> Iterator[str]:
         yield f"{asked} answers None: not earned"
     else:
         earned = ", ".join(f"{_named(found.badge, award)} for {award['user']}" for award in answer["awards"])
-        yield f"{asked} answers {earned}; `brabeion replay --badge {found.badge}` awards what is missing"
+        missing = any(not award["held"] for award in answer["awards"])
+        then = f"; `brabeion replay --badge {found.badge}` awards what is missing" if missing else ", which is held"
+        yield f"{asked} answers {earned}{then}"
 
 
 def _no_events(found: Explanation) -> Iterator[str]:
