@@ -70,7 +70,7 @@ def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) ->
             "level_name": None if level is None else badge.detail(level).name,
             "current": known.current,
             "target": known.target,
-            "share": round(min(max(known.current / known.target, 0.0), 1.0), 6),
+            "share": math.floor(min(max(known.current / known.target, 0.0), 1.0) * 10**6) / 10**6,
             "held": journal.holds(user, badge.slug, level, asof),
         }
     ]
@@ -81,10 +81,19 @@ def _checked(badge: Badge, answer: object) -> Progress | str | None:
     if answer is None:
         return None
     if isinstance(answer, Progress):
-        numbers = all(type(number) in (int, float) and math.isfinite(number) for number in answer[:2])
-        if numbers and answer.target > 0 and answer.level in (None, *range(1, len(badge.levels) + 1)):
-            return answer
+        current, target, level = answer
+        if (
+            _is_number(current)
+            and _is_number(target)
+            and target > 0
+            and level in (None, *range(1, len(badge.levels) + 1))
+        ):
+            return Progress(current + 0, target + 0, level)  # plain numbers
     return (
         f"progress() of badge {badge.slug!r} answered {answer!r:.120}; it must return Progress(current, target), "
         "two numbers, the second above 0, or None"
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -70,7 +70,9 @@ class Badge:
     def detail(self, level: int) -> BadgeDetail:
         """Name, description and image of a level, counted from 1."""
         entry = self.levels[level - 1]
-        return entry if isinstance(entry, BadgeDetail) else BadgeDetail(entry)
+        detail = entry if isinstance(entry, BadgeDetail) else BadgeDetail(entry)
+        # An enumeration's member as the plain text that it is: other processes do not know the enumeration.
+        return BadgeDetail._make(None if text is None else str.__str__(text) for text in detail)
 
 
 class Progress(NamedTuple):

@@ -28,6 +28,9 @@ class Days(int):
 
     _dates: tuple[date, ...]
 
+    def __getnewargs__(self) -> tuple[tuple[date, ...]]:  # type: ignore[override]  # that of int
+        return (self._dates,)
+
     def __iter__(self) -> Iterator[date]:
         return iter(self._dates)
 

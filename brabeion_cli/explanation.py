@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from brabeion_cli import reports
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import UnknownBadgeError
-from brabeion_cli.events import near_matches
+from brabeion_cli.events import BADGE_AWARDED, near_matches
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError
 from brabeion_cli.journal import LAST_MOMENT, LAST_NUMBER, AsOf, Entry, Journal, order
@@ -48,9 +48,9 @@ def explain(
     """Explain a badge of a user. Raises `UnknownBadgeError` where neither the badge nor an award of it is known."""
     badge = registry.get(slug)
     awards = list(reports.awards_on_record(registry, user, slug))
-    if badge is None and not awards:
-        raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
     tasks = list(reports.queue(now, badge=slug, user=user))
+    if badge is None and not awards and not tasks:
+        raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
     journal = Journal(store.database, timezone, registry.level_name)
     lasts = _last_events(journal, user, badge) if badge is not None else {}
     status = _status(awards, tasks, any(lasts.values()))
@@ -103,6 +103,6 @@ def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
 def _unheard(store: Store, badge: Badge) -> str | None:
     """Names that were fired and are like those which never were; None where others have fired what it listens to."""
     journal = Stretch()
-    if journal.count(store.database, [*badge.events]):
+    if BADGE_AWARDED in badge.events or journal.count(store.database, [*badge.events]):
         return None
     return "".join(dict.fromkeys(near_matches(name, journal.names(store.database)) for name in badge.events))

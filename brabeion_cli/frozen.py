@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from brabeion_cli import strictjson
+from brabeion_cli.days import Days
 
 TAG = "$type"
 
@@ -41,6 +42,8 @@ def _encode(value: Any, path: str) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int):
         return value
+    if kind is Days:
+        return int(value)
     if kind is str:
         strictjson.check_string(value, path)
         return value

@@ -11,7 +11,7 @@ from typing import Any
 from brabeion_cli import days, fields
 from brabeion_cli.base import Badge
 from brabeion_cli.days import Days
-from brabeion_cli.events import moment, parse_moment, text_or_number
+from brabeion_cli.events import BADGE_AWARDED, moment, parse_moment, text_or_number
 from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, Journal, order
 
 
@@ -170,10 +170,10 @@ class History:
 
     def _each_day(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
         """Days with events, going from each to the next by an index; only with `where` are events looked at."""
-        if where:
+        names, since = [*self._names(events)], FIRST_MOMENT
+        if where or BADGE_AWARDED in names:
             yield from (days.day_of(parse_moment(entry.at), zone) for entry in self._entries(events, where))
             return
-        names, since = [*self._names(events)], FIRST_MOMENT
         while found := [entry.at for name in names if (entry := self._earliest(name, since))]:
             day = days.day_of(parse_moment(min(found)), zone)
             yield day
@@ -181,7 +181,7 @@ class History:
 
     def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
         names, before = [*self._names(events)], LAST_MOMENT
-        while not where:
+        while not where and BADGE_AWARDED not in names:
             found = [entry.at for name in names if (entry := self._latest(name, before))]
             if not found:
                 return

@@ -22,6 +22,8 @@ from brabeion_cli.watch import SharedWatch
 
 T = TypeVar("T")
 
+ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
+
 
 class Question(NamedTuple):
     """How a user stands with a badge; or, where `badge` is None, how far with all."""
@@ -66,13 +68,13 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
             watch.check = channel.require_open
             channel.send(True)
             question: Question = channel.receive()
-            channel.end_after(None)
+            channel.end_after(len(registry) * max(config.award_timeout, config.task_timeout) + ALONE)
 
             def ask(badge: Badge, work: Callable[[], T], /) -> T:
                 if badge.slug in question.doomed:
                     raise BadgeFailedError(question.doomed[badge.slug])
                 guard.seconds = config.task_timeout if badge.async_ else config.award_timeout
-                watch.asking(badge.slug)
+                watch.asking(badge.slug, guard.seconds)
                 try:
                     return guard.ask(work, source.folder_of(type(badge)))
                 finally:

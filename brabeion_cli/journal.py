@@ -94,9 +94,8 @@ def place(database: peewee.Database, user: str, name: str, at: str) -> tuple[int
 
     This is what counting rests on; call it in the transaction that enters the event.
     """
-    newest = Journal(database).latest(user, name, AsOf(LAST_MOMENT, LAST_NUMBER))
-    before = Journal(database).count(user, name, AsOf(at, LAST_NUMBER))
-    return before + 1, newest is not None and newest.at > at
+    journal = Journal(database)
+    return journal.count(user, name, AsOf(at, LAST_NUMBER)) + 1, journal.has_later(user, name, at)
 
 
 class Journal:
@@ -125,11 +124,16 @@ class Journal:
         return int(self._rows("SELECT coalesce(max(number), 0) FROM events", {})[0][0])
 
     def count(self, user: str, name: str, asof: AsOf) -> int:
-        """How many entries of that name; at the same cost for a hundred as for a million."""
+        """How many entries of that name; at the same cost for a hundred as for a million, where few came late."""
         if name == BADGE_AWARDED:
-            return len(self._awards(user, asof))
+            return int(self._award_rows(user, asof, columns="count(*)")[0][0])
         rows = self._rows(COUNT, {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()})
         return int(rows[0][0]) if rows else 0
+
+    def has_later(self, user: str, name: str, at: str) -> bool:
+        """Whether there is an entry of that name with a later moment."""
+        values = {"user": user, "name": name, "at": at}
+        return bool(self._rows(f"SELECT 1 FROM events WHERE {OF_USER} AND at > :at LIMIT 1", values))
 
     def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
         """The last entry of that name, with a moment before `before`."""
@@ -209,12 +213,17 @@ class Journal:
         )
 
     def _award_rows(
-        self, user: str, asof: AsOf, badge: str | None = None, level: int | None = None, limit: int = -1
+        self,
+        user: str,
+        asof: AsOf,
+        badge: str | None = None,
+        level: int | None = None,
+        limit: int = -1,
+        columns: str = 'a.badge, a.level, a."key", a.awarded_at, a.event_number, a.position, e.id',
     ) -> list[Any]:
         """Awards that were held: those revoked later were, those that a replay took back never."""
         return self._rows(
-            'SELECT a.badge, a.level, a."key", a.awarded_at, a.event_number, a.position, e.id '
-            "FROM awards a LEFT JOIN events e ON e.number = a.event_number "
+            f"SELECT {columns} FROM awards a LEFT JOIN events e ON e.number = a.event_number "
             'WHERE a."user" = :user AND (a.awarded_at < :at OR (a.awarded_at = :at AND (a.event_number IS NULL '
             "OR a.event_number < :number OR (a.event_number = :number AND a.position <= :position)))) "
             "AND (a.event_number IS NULL OR a.event_number <= :known) "

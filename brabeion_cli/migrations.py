@@ -54,27 +54,18 @@ VERSION_1 = (
     'CREATE INDEX "task_due_at" ON "tasks" ("due_at")',
 )
 
-#: What the questions of a badge about its user's past need: indexes, and running counts.
+#: What the questions of a badge about its user's past need: indexes, and running counts. Those of events that are
+#: there already count what is known now; from then on that is all that anybody asks for.
 VERSION_2 = (
     'CREATE INDEX "event_user_name_at" ON "events" ("user", "name", "at")',
     'CREATE INDEX "event_name_at" ON "events" ("name", "at")',
     'ALTER TABLE "events" ADD COLUMN "tally" INTEGER NOT NULL DEFAULT 0',
     'ALTER TABLE "events" ADD COLUMN "late" INTEGER NOT NULL DEFAULT 0',
     """
-    UPDATE events SET tally = known.tally, late = known.later IS NOT NULL AND known.later > events.at
-    FROM (
-        SELECT number, row_number() OVER of_name AS tally,
-            max(at) OVER (of_name ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
-        FROM events WINDOW of_name AS (PARTITION BY "user", name ORDER BY number)
-    ) known
-    WHERE known.number = events.number
-    """,
-    """
-    UPDATE events SET tally = (
-        SELECT count(*) FROM events e
-        WHERE e."user" = events."user" AND e.name = events.name AND e.at <= events.at AND e.number <= events.number
-    )
-    WHERE late = 1
+    UPDATE events SET tally = counted.tally FROM (
+        SELECT number, row_number() OVER (PARTITION BY "user", name ORDER BY at, number) AS tally FROM events
+    ) counted
+    WHERE counted.number = events.number
     """,
     'CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1',
     'ALTER TABLE "awards" ADD COLUMN "position" INTEGER NOT NULL DEFAULT 0',

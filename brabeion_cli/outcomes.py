@@ -58,8 +58,7 @@ class Recorded(NamedTuple):
 
 def outcome_of(grant: Grant, badge: Badge, outcome: str) -> Outcome:
     """An outcome that tells of one award."""
-    name = str.__str__(badge.detail(grant.level).name)
-    return Outcome(badge.slug, outcome, grant.user, grant.level, name, grant.key or None)
+    return Outcome(badge.slug, outcome, grant.user, grant.level, badge.detail(grant.level).name, grant.key or None)
 
 
 def place(failure: Failure) -> str:

@@ -81,7 +81,7 @@ class Registry:
     def level_name(self, slug: str, level: int) -> str | None:
         """What a level is called, None where there is no such badge or level."""
         badge = self._by_slug.get(slug)
-        return str.__str__(badge.detail(level).name) if badge is not None and level <= len(badge.levels) else None
+        return badge.detail(level).name if badge is not None and level <= len(badge.levels) else None
 
     def listening_to(self, event: str) -> Sequence[Badge]:
         """The badges that listen to an event, in the order of registration."""

@@ -87,6 +87,7 @@ class Replay:
         self._stretch = stretch._replace(last=self._journal.last_number())  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
         self._done = self._total = 0
+        self._again = False  # whether failures have been told
         self._at = 0  # the number of the event that is judged
         self._failed: set[str] = set()
         self._awards: list[NewAward] = []
@@ -100,6 +101,7 @@ class Replay:
         for _ in range(MAX_PASSES if self._prune else 0):
             if not self._ledger.revoke_stale(self._sure, self._stretch, self._now):
                 break
+            self._again = True
             self._ledger.forget_granted()  # what rested on those may be stale now, too
             self._walk_all()
         for awards in self._ledger.differences(enter=not self._dry_run) if self._ledger.apart else ():
@@ -178,14 +180,15 @@ class Replay:
 
     def _fail(self, entry: Entry, badge: Badge, failure: Failure) -> None:
         self._failed.add(badge.slug)
-        self._failures.append((entry, badge.slug, failure))
+        if not self._again:
+            self._failures.append((entry, badge.slug, failure))
 
     def _ask(self, badge: Badge, work: Callable[[], T], /) -> T:
         self._guard.seconds = self._seconds(badge)
         if self._watch is None:
             return self._guard.ask(work, source.folder_of(type(badge)))
         self._watch.line = self._at
-        self._watch.asking(badge.slug)
+        self._watch.asking(badge.slug, self._guard.seconds)
         try:
             return self._guard.ask(work, source.folder_of(type(badge)))
         finally:

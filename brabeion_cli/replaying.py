@@ -62,6 +62,8 @@ def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
             watch.check = channel.require_open
             channel.send(True)
             request: Request = channel.receive()
+            longest = len(registry) * max(config.task_timeout, config.award_timeout) + ALONE
+            channel.end_after(longest)
             _require_badges(registry, request.badges)
             replay = Replay(
                 registry, store, guard, request.stretch, badges=request.badges, now=datetime.now(timezone.utc),
@@ -72,7 +74,7 @@ def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
 
             def tell(step: Step) -> None:
                 channel.send(step)
-                channel.end_after(len(registry) * max(config.task_timeout, config.award_timeout) + ALONE)
+                channel.end_after(longest)
                 if step.awards and not request.dry_run:
                     time.sleep(BREATH)
 

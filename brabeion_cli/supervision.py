@@ -56,7 +56,7 @@ class SupervisedChild:
             answer = self._next()
         except ChildDiedError as death:
             self._child = None
-            _, line, badge = self._watch.read()
+            _, line, _, badge = self._watch.read()
             if badge is None:
                 raise LostProcessError(
                     f"the process that runs the badges was ended from outside: {death}. Try again"
@@ -79,9 +79,10 @@ class SupervisedChild:
             try:
                 return self._child.receive(children.GLANCE)
             except ChildOverranError:
-                now_calls, _, badge = self._watch.read()
+                now_calls, _, seconds, badge = self._watch.read()
+                seconds = seconds or self._seconds
                 if badge is None or now_calls != calls:
                     calls, since = now_calls, time.monotonic()
-                elif time.monotonic() - since > self._seconds + children.GRACE:
+                elif time.monotonic() - since > seconds + children.GRACE:
                     self._child.kill()
-                    raise ChildDiedError(f"TimeoutError: no answer within {self._seconds:g} s") from None
+                    raise ChildDiedError(f"TimeoutError: no answer within {seconds:g} s") from None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 class SharedWatch:
     """Make it before the fork. The child writes `line`, `asking` and `answered`; the parent reads."""
 
-    LAYOUT = struct.Struct("<QQB100s")  # calls so far, line, length of the slug (0: no badge code runs), slug
+    LAYOUT = struct.Struct("<QQdB100s")  # calls so far, line, seconds, length of the slug (0: no badge code runs), slug
 
     def __init__(self) -> None:
         self.check: Callable[[], None] = lambda: None
@@ -19,18 +19,18 @@ class SharedWatch:
         self._calls = 0
         self.line = 0
 
-    def asking(self, badge: str) -> None:
-        """Code of that badge runs from now on."""
+    def asking(self, badge: str, seconds: float = 0.0) -> None:
+        """Code of that badge runs from now on, for so many seconds at most (0: as the parent knows)."""
         self._calls += 1
         slug = badge.encode()
-        self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, len(slug), slug)
+        self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, seconds, len(slug), slug)
 
     def answered(self) -> None:
         """It has come back."""
         self.check()
-        self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, 0, b"")
+        self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, 0.0, 0, b"")
 
-    def read(self) -> tuple[int, int, str | None]:
-        """How many calls there were, the line, and the badge whose code runs or None."""
-        calls, line, length, slug = self.LAYOUT.unpack_from(self._memory)
-        return calls, line, slug[:length].decode() if length else None
+    def read(self) -> tuple[int, int, float, str | None]:
+        """How many calls there were, the line, the badge's seconds, and the badge whose code runs or None."""
+        calls, line, seconds, length, slug = self.LAYOUT.unpack_from(self._memory)
+        return calls, line, seconds, slug[:length].decode() if length else None

@@ -216,6 +216,41 @@ def test_progress_is_shown_closest_first(site: Project) -> None:
     assert [(row["badge"], row["current"]) for row in nobody] == [("half", 1.5), ("other", 0), ("regular", 0)]
 
 
+def test_names_and_numbers_of_other_types_are_plain_ones(project: Project) -> None:
+    project.badge(
+        """
+        from enum import StrEnum
+        from brabeion_cli import badges
+        from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail, Progress
+
+        class Level(StrEnum):
+            ONE = "One"
+
+        @badges.register
+        class Odd(Badge):
+            slug = "odd"
+            levels = [BadgeDetail(Level.ONE, Level.ONE)]
+            events = ["visited"]
+            async_ = True
+
+            def freeze(self, **state):
+                return {"days": state["history"].days("visited")}
+
+            def award(self, days, **state):
+                return BadgeAwarded() if days >= 1 else None
+
+            def progress(self, history, **state):
+                return Progress(history.days("visited"), 2)
+        """
+    )
+    project.fire("visited")
+
+    assert project.ok("process-queue", "--json").json["awarded"] == 1
+    assert project.ok("replay", "--json").json["awarded"] == 0
+    assert project.ok("progress", "--user", "alice", "--json").json[0]["current"] == 1
+    assert "alice has odd: One since" in project.ok("explain", "--user", "alice", "--badge", "odd").out
+
+
 def test_what_is_reached_comes_last(site: Project) -> None:
     site.badge(REGULAR.replace("regular", "done").replace("[3, 10]", "[1, 2]"), name="done.py")
     site.ok("replay")

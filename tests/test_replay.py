@@ -384,6 +384,37 @@ def test_a_badge_that_ends_the_process_ends_nothing_else(site: Project, death: s
     assert "badge killer failed for event 3 (id alice-3) of alice: " in result.err
 
 
+def test_what_was_awarded_before_a_deferred_badge_ended_the_process_is_told(site: Project) -> None:
+    site.simple_badge("return BadgeAwarded(key=state['history'].event.id)", slug="early", name="a.py")
+    site.simple_badge(
+        "if state['history'].event.id == 'alice-3':\n    os._exit(1)\nreturn None",
+        slug="late",
+        async_=True,
+        name="z.py",
+    )
+    site.badge(RECEIVER.format(body="pass"), name="receiver.py")
+
+    result = site.run("replay", "--notify", "--json")
+
+    assert (result.json["awarded"], result.json["badges"]["early"]) == (9, {"1": 6})
+    assert result.err.count("\ntold ") + result.err.startswith("told ") == 9
+    assert site.sql("SELECT count(*) FROM awards") == [(9,)]
+
+
+def test_pruning_awards_nothing_that_it_takes_back(site: Project) -> None:
+    site.ok("replay")
+    site.badge(COUNT.replace("[2, 4]", "[8, 9]"))
+    site.simple_badge("return BadgeAwarded() if state['history'].has('regular') else None", slug="fan")
+    site.badge(RECEIVER.format(body="pass"), name="receiver.py")
+    site.simple_badge("raise ValueError('odd')", slug="odd", events=["other"], name="odd.py")
+
+    result = site.run("replay", "--prune", "--notify", "--json")
+
+    assert (result.json["awarded"], result.json["revoked"], result.json["errors"]) == (0, 3, 1)
+    assert "told" not in result.err
+    assert site.sql("SELECT count(*) FROM awards WHERE badge = 'fan'") == [(0,)]
+
+
 def test_a_badge_that_always_ends_the_process_is_given_up(site: Project) -> None:
     site.simple_badge("os._exit(3)", slug="killer")
 

@@ -23,6 +23,7 @@ from brabeion_cli.errors import (
 )
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
+from brabeion_cli.journal import AsOf, Journal
 from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.models import MODELS
 from brabeion_cli.store import APPLICATION_ID, open_store
@@ -151,7 +152,7 @@ def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch:
     assert pragma(path, "user_version") == len(steps)
 
 
-def test_version_2_counts_what_was_recorded_before(path: Path, tmp_path: Path) -> None:
+def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
     rows = [("ab"[n % 2], "xyz"[n % 3], f"2026-01-{1 + n * 7 % 11:02}T00:00:00.000000Z") for n in range(60)]
     old = sqlite3.connect(path)
     for statement in store.MIGRATIONS[0]:
@@ -167,18 +168,19 @@ def test_version_2_counts_what_was_recorded_before(path: Path, tmp_path: Path) -
     old.execute("PRAGMA user_version = 1")
     old.commit()
     old.close()
-    query = "SELECT number, tally, late FROM events ORDER BY number"
-
-    with open_store(str(tmp_path / "new.db"), create=True) as new, new.transaction():
-        for name, user, at in rows:
-            new.add_event(Event(name, user, at, True, None, {}, "{}"))
-        wanted = new.database.execute_sql(query).fetchall()
     with open_store(str(path)) as migrated:
-        found = migrated.database.execute_sql(query).fetchall()
+        journal = Journal(migrated.database)
+        for last in ("2025-12-31", "2026-01-05T12:00:00.000000Z", "2026-12-31"):
+            for name, user in {row[:2] for row in rows}:
+                count = journal.count(user, name, AsOf(last, 10**9))
+                assert count == sum(row[:2] == (name, user) and row[2] < last for row in rows)
         positions = migrated.database.execute_sql("SELECT level, position FROM awards ORDER BY 1").fetchall()
+        with migrated.transaction():
+            for at in ("2026-02-01T00:00:00.000000Z", "2026-01-03T12:00:00.000000Z"):
+                migrated.add_event(Event("a", "x", at, True, None, {}, "{}"))
+        before = sum(row[:2] == ("a", "x") for row in rows)
+        assert journal.count("x", "a", AsOf("2026-12-31", 10**9)) == before + 2
 
-    assert found == wanted
-    assert 0 < sum(late for _, _, late in found) < 60
     assert positions == [(1, 1), (2, 2)]
 
 

@@ -161,7 +161,7 @@ def progress_command(user: str, as_json: bool) -> int:
     elif found.rows:
         cells = [(row["badge"], row["level_name"], _count(row), _bar(row), _state(row)) for row in found.rows]
         render.table(("badge", "next", "progress", "", "share"), cells, numbers=("progress", "share"))
-    else:
+    elif not found.failures:
         options.notice("no badge knows its progress")
     return 1 if found.failures else 0
 

@@ -79,6 +79,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.awards: Counter[tuple[str, int]] = Counter()
+        self.anew = False
         self._failures: Counter[str] = Counter()
 
     @property
@@ -95,6 +96,7 @@ class _Tally:
 
     def begin_anew(self, dry_run: bool) -> None:
         """Forget what comes again; awards that were entered do not."""
+        self.anew = True
         self._failures.clear()
         if dry_run:
             self.awards.clear()
@@ -120,7 +122,10 @@ def _json(result: Result, tally: _Tally) -> dict[str, Any]:
 
 
 def _tell(result: Result, tally: _Tally, dry_run: bool) -> None:
-    changes = [change for change in result.changes if dry_run or change.gained or change.stale]
+    changes = result.changes
+    if tally.anew and not dry_run:  # the child that ended took its notes along; awards are nearly as good as users
+        changes = [change._replace(gained=tally.awards[change[:2]]) for change in changes]
+    changes = [change for change in changes if dry_run or change.gained or change.stale]
     if changes:
         gain = "would gain it" if dry_run else "gained it"
         columns = ("badge", "level", "name", gain, "no longer earned", "for example")
