@@ -36,13 +36,18 @@ LATEST = f"""
         ORDER BY at DESC, number DESC LIMIT {{limit}}
     ) LIMIT {{limit}}
 """
-#: How many there are until the last one. Any of them may be the base: as many as there were when it was recorded, those
-#: after it, and those before it that came late. Of the last few the one recorded last has the fewest late-comers.
+#: How many there are until the last one: as many as there were when it was recorded, and those before it that came
+#: late since. These are seldom more than a few.
+FEW = 64
+LATE_SINCE = f"FROM events WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known AND at < base.at"
 COUNT = f"""
-    SELECT base.tally + base.after + (
-        SELECT count(*) FROM events
-        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known AND at < base.at
-    ) FROM (
+    SELECT base.tally, (SELECT count(*) FROM (SELECT 1 {LATE_SINCE} LIMIT {FEW + 1}))
+    FROM ({LATEST.format(columns="number, at, tally", limit=1)}) base
+"""
+#: Where they are more: any entry may be the base, if those after it are added. Of the last few the one that was
+#: recorded last has the fewest late-comers.
+COUNT_LATE = f"""
+    SELECT base.tally + base.after + (SELECT count(*) {LATE_SINCE}) FROM (
         SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
         FROM ({LATEST.format(columns="number, at, tally", limit=16)}) ORDER BY number DESC LIMIT 1
     ) base
@@ -127,8 +132,10 @@ class Journal:
         """How many entries of that name; at the same cost for a hundred as for a million, where few came late."""
         if name == BADGE_AWARDED:
             return int(self._award_rows(user, asof, columns="count(*)")[0][0])
-        rows = self._rows(COUNT, {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()})
-        return int(rows[0][0]) if rows else 0
+        values = {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()}
+        for tally, late in self._rows(COUNT, values):
+            return int(tally + late if late <= FEW else self._rows(COUNT_LATE, values)[0][0])
+        return 0
 
     def has_later(self, user: str, name: str, at: str) -> bool:
         """Whether there is an entry of that name with a later moment."""

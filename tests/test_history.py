@@ -129,13 +129,18 @@ STREAMS = st.lists(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
+    st.sampled_from([journal.FEW, -1]),  # late-comers that are few, and many
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
-    tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool
+    tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int
 ) -> None:
     # Clocks change in the next twelve days; in St John's at 00:01, so that 29 October falls in two.
     start = datetime(2006, 10, 24, tzinfo=timezone.utc)
-    with open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
+    ):
+        patch.setattr(journal, "FEW", few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
