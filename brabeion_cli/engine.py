@@ -7,16 +7,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from brabeion_cli import deferred, source, strictjson
+from brabeion_cli import deferred, strictjson
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import BADGE_AWARDED, Event, parse_moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Entry, Journal, award_state
-from brabeion_cli.judging import Case, freeze, judge
+from brabeion_cli.judging import Asking, Case, Watch, freeze, judge
 from brabeion_cli.outcomes import (
     AWARDED,
     DATED_BACK,
@@ -35,19 +35,7 @@ from brabeion_cli.registry import Registry
 from brabeion_cli.signals import BadgeAward, badge_awarded
 from brabeion_cli.store import Store
 
-T = TypeVar("T")
-
 MAX_DEPTH = 20  # awards that lead to one another, before it is called endless
-
-
-class Watch(Protocol):
-    """Somebody who wants to know which badge is being asked, in case it takes the process with it."""
-
-    def asking(self, badge: str) -> None:
-        """Badge code runs from now on."""
-
-    def answered(self) -> None:
-        """Badge code has come back."""
 
 
 class Engine:
@@ -62,8 +50,7 @@ class Engine:
     ) -> None:
         self._registry = registry
         self._store = store
-        self._guard = guard
-        self._watch = watch
+        self._ask = Asking(guard, watch)
         self._journal = Journal(store.database, timezone, registry.level_name)
 
     def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> Recorded:
@@ -120,15 +107,6 @@ class Engine:
         text = freeze(badge, case, self._ask)
         task = deferred.defer(self._store, badge.slug, case.entry, text, now)
         recorded.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
-
-    def _ask(self, badge: Badge, work: Callable[[], T]) -> T:
-        if self._watch is None:
-            return self._guard.ask(work, source.folder_of(type(badge)))
-        self._watch.asking(badge.slug)
-        try:
-            return self._guard.ask(work, source.folder_of(type(badge)))
-        finally:
-            self._watch.answered()
 
     def _require_same(self, event: Event) -> str:
         """The id is taken: by the same event (a duplicate, whose moment is returned), or by another (an error)."""
@@ -220,7 +198,7 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch
             continue
         for receiver in badge_awarded:
             if watch is not None:
-                watch.asking(badge.slug)
+                watch.asking(badge.slug, guard.seconds)
             try:
                 guard.call(partial(receiver, sender=badge, badge_award=_as_sent(award, badge)), _folder_of(receiver))
             except BadgeFailedError as error:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from brabeion_cli import children, loader, source
+from brabeion_cli import children, loader
 from brabeion_cli.advance import Advance, advance
 from brabeion_cli.base import Badge
 from brabeion_cli.channel import Channel
@@ -16,6 +16,7 @@ from brabeion_cli.config import Config
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.explanation import Explanation, explain
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
+from brabeion_cli.judging import Asking
 from brabeion_cli.store import open_store
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
 from brabeion_cli.watch import SharedWatch
@@ -47,7 +48,7 @@ def ask_advance(config: Config, user: str, now: datetime) -> Advance:
 
 
 def _answer(config: Config, question: Question) -> Any:
-    child = SupervisedChild(partial(_serve, config), max(config.award_timeout, config.task_timeout))
+    child = SupervisedChild(partial(_serve, config))
     try:
         while True:
             child.start()
@@ -70,15 +71,12 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
             question: Question = channel.receive()
             channel.end_after(len(registry) * max(config.award_timeout, config.task_timeout) + ALONE)
 
+            asking = Asking(guard, watch, lambda badge: config.task_timeout if badge.async_ else config.award_timeout)
+
             def ask(badge: Badge, work: Callable[[], T], /) -> T:
                 if badge.slug in question.doomed:
                     raise BadgeFailedError(question.doomed[badge.slug])
-                guard.seconds = config.task_timeout if badge.async_ else config.award_timeout
-                watch.asking(badge.slug, guard.seconds)
-                try:
-                    return guard.ask(work, source.folder_of(type(badge)))
-                finally:
-                    watch.answered()
+                return asking(badge, work)
 
             user, slug, now, _ = question
             if slug is not None:

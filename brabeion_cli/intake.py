@@ -30,7 +30,7 @@ class Intake:
     def __init__(self, config: Config, created: Callable[[], None] = lambda: None) -> None:
         """`created` is called where this made the database."""
         self._tell_created = created
-        self._child = SupervisedChild(partial(recorder.serve, config), config.award_timeout)
+        self._child = SupervisedChild(partial(recorder.serve, config))
         self._kills: Counter[str] = Counter()
         self._last_kill: dict[str, Failure] = {}
 

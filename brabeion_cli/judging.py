@@ -10,7 +10,7 @@ from brabeion_cli import frozen, grants, source
 from brabeion_cli.base import Badge
 from brabeion_cli.grants import Grant
 from brabeion_cli.history import History, PastEvent
-from brabeion_cli.isolation import BadgeFailedError
+from brabeion_cli.isolation import BadgeFailedError, Guard
 from brabeion_cli.journal import AsOf, Entry, Journal
 
 T = TypeVar("T")
@@ -23,6 +23,37 @@ class Ask(Protocol):
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
         """What `work()` returns."""
+
+
+class Watch(Protocol):
+    """Somebody who wants to know which badge is being asked, in case it takes the process with it."""
+
+    def asking(self, badge: str, seconds: float, /) -> None:
+        """Code of that badge runs from now on, for so many seconds at most."""
+
+    def answered(self) -> None:
+        """Badge code has come back."""
+
+
+class Asking:
+    """Asks badges under guard and watch; `seconds` says how long each may take, where that is not the guard's time."""
+
+    def __init__(
+        self, guard: Guard, watch: Watch | None = None, seconds: Callable[[Badge], float] | None = None
+    ) -> None:
+        self._guard, self._watch, self._seconds = guard, watch, seconds
+
+    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
+        """What `work()` returns. Raises `BadgeFailedError`."""
+        if self._seconds is not None:
+            self._guard.seconds = self._seconds(badge)
+        if self._watch is None:
+            return self._guard.ask(work, source.folder_of(type(badge)))
+        self._watch.asking(badge.slug, self._guard.seconds)
+        try:
+            return self._guard.ask(work, source.folder_of(type(badge)))
+        finally:
+            self._watch.answered()
 
 
 class Case:

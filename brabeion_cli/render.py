@@ -99,8 +99,8 @@ def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], numbers: Seque
 class Meter(Protocol):
     """Something that shows how far a long job has come."""
 
-    def __call__(self, completed: int, note: str) -> None:
-        """So much is done; `note` is shown beside the bar."""
+    def __call__(self, completed: int, note: str, total: int | None = None) -> None:
+        """So much is done (of so much, where that is known only now); `note` is shown beside the bar."""
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def progress(title: str, total: int | None) -> Iterator[Meter]:
     draw_from = time.monotonic() + SHOW_AFTER
     bar, task = None, None
 
-    def show(completed: int, note: str) -> None:
+    def show(completed: int, note: str, total: int | None = total) -> None:
         nonlocal bar, task, draw_from
         if not sys.stderr.isatty() or time.monotonic() < draw_from:
             return
@@ -120,7 +120,7 @@ def progress(title: str, total: int | None) -> Iterator[Meter]:
             bar = _bar()
             task = bar.add_task(title, total=total, note="")
             bar.start()
-        bar.update(task, completed=completed, note=note, refresh=True)
+        bar.update(task, completed=completed, total=total, note=note, refresh=True)
         draw_from = time.monotonic() + REDRAW
 
     try:

@@ -6,24 +6,22 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from brabeion_cli import engine, source
+from brabeion_cli import engine
 from brabeion_cli.base import Badge
 from brabeion_cli.engine import EndlessAwardsError
 from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import REPLAY, Entry, Journal
-from brabeion_cli.judging import Case, judge
+from brabeion_cli.judging import Asking, Case, judge
 from brabeion_cli.ledger import Change, Ledger
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from brabeion_cli.watch import SharedWatch
-
-T = TypeVar("T")
 
 HOLD = 0.020  # seconds for which awards are entered in one transaction, and after which is told how far it has come
 MAX_PASSES = 20  # walks that pruning takes at most: one for each award that rests on another one
@@ -77,18 +75,18 @@ class Replay:
         doomed: Doomed | None = None,
         watch: SharedWatch | None = None,
         timezone: str = "UTC",
-        seconds: Callable[[Badge], float] = lambda badge: 5.0,
+        seconds: Callable[[Badge], float] | None = None,
     ) -> None:
-        self._registry, self._store, self._guard = registry, store, guard
+        self._registry, self._store = registry, store
         self._now, self._dry_run, self._prune = now, dry_run, prune
-        self._doomed, self._watch, self._seconds = doomed or Doomed(), watch, seconds
+        self._doomed, self._watch = doomed or Doomed(), watch
+        self._ask = Asking(guard, watch, seconds)
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._ledger = Ledger(store, apart=dry_run or prune)
         self._stretch = stretch._replace(last=self._journal.last_number())  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
         self._done = self._total = 0
         self._again = False  # whether failures have been told
-        self._at = 0  # the number of the event that is judged
         self._failed: set[str] = set()
         self._awards: list[NewAward] = []
         self._failures: list[tuple[Entry, str, Failure]] = []
@@ -145,7 +143,8 @@ class Replay:
 
     def _judge_event(self, entry: Entry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
         """Ask the badges about an event, and about the awards that it earned."""
-        self._at = entry.number
+        if self._watch is not None:
+            self._watch.line = entry.number
         cases = [Case(entry, self._journal, hindsight=True)]
         seen: set[Grant] = set()
         for case in cases:  # which grow meanwhile
@@ -182,17 +181,6 @@ class Replay:
         self._failed.add(badge.slug)
         if not self._again:
             self._failures.append((entry, badge.slug, failure))
-
-    def _ask(self, badge: Badge, work: Callable[[], T], /) -> T:
-        self._guard.seconds = self._seconds(badge)
-        if self._watch is None:
-            return self._guard.ask(work, source.folder_of(type(badge)))
-        self._watch.line = self._at
-        self._watch.asking(badge.slug, self._guard.seconds)
-        try:
-            return self._guard.ask(work, source.folder_of(type(badge)))
-        finally:
-            self._watch.answered()
 
     def _settle(self, grant: Grant, entry: Entry, enter: bool) -> int | None:
         """Enter an award that is missing, note one that is there; its position where this event is what earned it."""

@@ -109,7 +109,7 @@ class Replaying:
         self._config = config
         self._request = Request(stretch, badges, dry_run, prune, Doomed({}, {}))
         self._notify = notify and not dry_run
-        self._walker = SupervisedChild(partial(serve, config), max(config.task_timeout, config.award_timeout))
+        self._walker = SupervisedChild(partial(serve, config))
         self._announcer: Child | None = None
 
     def run(self) -> Generator[Step | Anew | Told | Result, None, None]:

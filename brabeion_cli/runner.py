@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from brabeion_cli import application, children, engine, loader, source, sqlite
-from brabeion_cli.base import Badge
+from brabeion_cli import application, children, engine, loader, sqlite
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
@@ -17,13 +15,11 @@ from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Case, judge
+from brabeion_cli.judging import Asking, Case, judge
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
-
-T = TypeVar("T")
 
 
 class Ready(NamedTuple):
@@ -82,11 +78,7 @@ def _run(task: Task, registry: Registry, journal: Journal, guard: Guard) -> Judg
     badge = registry.get(task.badge)
     if badge is None:
         return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")
-
-    def ask(badge: Badge, work: Callable[[], T], /) -> T:
-        return guard.ask(work, source.folder_of(type(badge)))
-
     try:
-        return Judged(judge(badge, Case(task.entry, journal), ask, task.state))
+        return Judged(judge(badge, Case(task.entry, journal), Asking(guard), task.state))
     except BadgeFailedError as error:
         return error.failure

@@ -24,17 +24,16 @@ class BadgeDiedError(Exception):
 
 
 class SupervisedChild:
-    """Runs `serve(watch, channel)` in a child; where badge code takes longer than `seconds`, the child is killed."""
+    """Runs `serve(watch, channel)` in a child, which is killed where badge code takes longer than the watch says."""
 
-    def __init__(self, serve: Callable[[SharedWatch, Channel], None], seconds: float) -> None:
+    def __init__(self, serve: Callable[[SharedWatch, Channel], None]) -> None:
         self._serve = serve
-        self._seconds = seconds
         self._watch = SharedWatch()
         self._child: Child | None = None
 
     @property
     def running(self) -> bool:
-        """Whether there is a child; the next request starts one."""
+        """Whether there is a child."""
         return self._child is not None
 
     def start(self) -> Any:
@@ -80,7 +79,6 @@ class SupervisedChild:
                 return self._child.receive(children.GLANCE)
             except ChildOverranError:
                 now_calls, _, seconds, badge = self._watch.read()
-                seconds = seconds or self._seconds
                 if badge is None or now_calls != calls:
                     calls, since = now_calls, time.monotonic()
                 elif time.monotonic() - since > seconds + children.GRACE:

@@ -19,8 +19,8 @@ class SharedWatch:
         self._calls = 0
         self.line = 0
 
-    def asking(self, badge: str, seconds: float = 0.0) -> None:
-        """Code of that badge runs from now on, for so many seconds at most (0: as the parent knows)."""
+    def asking(self, badge: str, seconds: float) -> None:
+        """Code of that badge runs from now on, for so many seconds at most."""
         self._calls += 1
         slug = badge.encode()
         self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, seconds, len(slug), slug)

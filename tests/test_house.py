@@ -51,10 +51,12 @@ ARROWS = {
     "advance": "base events history isolation journal judging registry source store",
     "deferred": "errors events isolation journal store",
     "engine": (
-        "base deferred errors events grants isolation journal judging outcomes registry signals source store strictjson"
+        "base deferred errors events grants isolation "
+        "journal judging outcomes registry signals store strictjson"
     ),
     "replay": (
-        "base engine events grants isolation journal judging ledger outcomes registry source store stretch watch"
+        "base engine events grants isolation journal "
+        "judging ledger outcomes registry store stretch watch"
     ),
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
@@ -64,18 +66,22 @@ ARROWS = {
     ),
     "intake": "config errors events isolation lines recorder supervision",
     "runner": (
-        "application base channel children config deferred engine errors events grants "
-        "isolation journal judging loader outcomes recorder registry signals source sqlite"
+        "application channel children config deferred engine errors events grants "
+        "isolation journal judging loader outcomes recorder registry signals sqlite"
     ),
     "replaying": (
         "channel children config errors events isolation loader outcomes "
         "recorder registry replay runner startup store stretch supervision watch"
     ),
-    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
+    "worker": (
+        "children config deferred engine grants isolation "
+        "journal outcomes recorder runner startup store"
+    ),
     "reports": "base errors events models registry",
     "explanation": "base errors events grants isolation journal judging registry reports store stretch",
     "inquiry": (
-        "advance base channel children config errors explanation isolation loader source store supervision watch"
+        "advance base channel children config errors "
+        "explanation isolation judging loader store supervision watch"
     ),
     "manual": "base engine errors events grants journal models outcomes registry store",
     "maintenance": "errors migrations sqlite store",

@@ -58,7 +58,7 @@ def replay_command(
         for answer in answers:
             if isinstance(answer, Step):
                 tally.add(answer)
-                meter(answer.done, f"{answer.done:,} of {answer.total:,} events")
+                meter(answer.done, f"{answer.done:,} of {answer.total:,} events", answer.total)
             elif isinstance(answer, Anew):
                 tally.begin_anew(dry_run)
             elif isinstance(answer, Told):
