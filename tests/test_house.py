@@ -51,13 +51,9 @@ ARROWS = {
     "advance": "base events history isolation journal judging registry source store",
     "deferred": "errors events isolation journal store",
     "engine": (
-        "base deferred errors events grants isolation "
-        "journal judging outcomes registry signals store strictjson"
+        "base deferred errors events grants isolation journal judging outcomes registry signals store strictjson"
     ),
-    "replay": (
-        "base engine events grants isolation journal "
-        "judging ledger outcomes registry store stretch watch"
-    ),
+    "replay": ("base engine events grants isolation journal judging ledger outcomes registry store stretch watch"),
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
@@ -73,15 +69,11 @@ ARROWS = {
         "channel children config errors events isolation loader outcomes "
         "recorder registry replay runner startup store stretch supervision watch"
     ),
-    "worker": (
-        "children config deferred engine grants isolation "
-        "journal outcomes recorder runner startup store"
-    ),
+    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
     "reports": "base errors events models registry",
     "explanation": "base errors events grants isolation journal judging registry reports store stretch",
     "inquiry": (
-        "advance base channel children config errors "
-        "explanation isolation judging loader store supervision watch"
+        "advance base channel children config errors explanation isolation judging loader store supervision watch"
     ),
     "manual": "base engine errors events grants journal models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
