@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from brabeion_cli import source
 from brabeion_cli.base import Badge, Progress
+from brabeion_cli.entries import END
 from brabeion_cli.events import moment
 from brabeion_cli.history import History, PastEvent
 from brabeion_cli.isolation import BadgeFailedError, Failure
-from brabeion_cli.journal import LAST_MOMENT, LAST_NUMBER, AsOf, Journal, order
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Ask
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
@@ -49,11 +50,10 @@ def advance(
 
 
 def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) -> list[Row]:
-    lasts = [journal.latest(user, name, AsOf(LAST_MOMENT, LAST_NUMBER, LAST_NUMBER)) for name in badge.events]
-    last = max((entry for entry in lasts if entry is not None), key=order, default=None)
+    last = journal.latest(user, badge.events, END)
     # As of now, or of an event that is dated later than that.
     at = moment(now) if last is None else max(moment(now), last.at)
-    asof = AsOf(at, LAST_NUMBER, LAST_NUMBER)
+    asof = END._replace(at=at)
     event = None if last is None else PastEvent(last)
     history = History(journal, asof, user, event)
     state = {**(event.state if event is not None else {}), "user": user}
@@ -71,7 +71,7 @@ def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) ->
             "current": known.current,
             "target": known.target,
             "share": math.floor(min(max(known.current / known.target, 0.0), 1.0) * 10**6) / 10**6,
-            "held": journal.holds(user, badge.slug, level, asof),
+            "held": journal.awarded.holds(user, badge.slug, level, asof),
         }
     ]
 

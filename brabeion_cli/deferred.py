@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from brabeion_cli.entries import Entry
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.events import BADGE_AWARDED, moment
 from brabeion_cli.isolation import Failure
-from brabeion_cli.journal import Entry
 from brabeion_cli.store import Store
 
 LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running

@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 from brabeion_cli import deferred, strictjson
+from brabeion_cli.awarded import award_state
 from brabeion_cli.base import Badge
+from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import BADGE_AWARDED, Event, parse_moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
-from brabeion_cli.journal import Entry, Journal, award_state
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, Watch, freeze, judge
 from brabeion_cli.outcomes import (
     AWARDED,

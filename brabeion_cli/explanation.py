@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 from brabeion_cli import reports
 from brabeion_cli.base import Badge
+from brabeion_cli.entries import END
 from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.events import BADGE_AWARDED, near_matches
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError
-from brabeion_cli.journal import LAST_MOMENT, LAST_NUMBER, AsOf, Entry, Journal, order
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Ask, Case, judge
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 
 HELD, REVOKED, QUEUED, DEAD, NOT_EARNED, NO_EVENTS = "held", "revoked", "queued", "dead", "not earned", "no events"
-NOW = AsOf(LAST_MOMENT, LAST_NUMBER, LAST_NUMBER)  # everything there is
 
 Row = dict[str, Any]
 
@@ -52,15 +52,14 @@ def explain(
     if badge is None and not awards and not tasks:
         raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
     journal = Journal(store.database, timezone, registry.level_name)
-    lasts = _last_events(journal, user, badge) if badge is not None else {}
-    status = _status(awards, tasks, any(lasts.values()))
+    last = None if badge is None else journal.latest(user, badge.events, END)
+    status = _status(awards, tasks, last is not None)
     answer = near = None
-    if badge is not None and status == NOT_EARNED:
-        last = max((entry for entry in lasts.values() if entry is not None), key=order)
+    if badge is not None and last is not None and status == NOT_EARNED:
         answer = _answer(store, badge, Case(last, journal, hindsight=True), ask)
     if badge is not None and status == NO_EVENTS:
         near = _unheard(store, badge)
-    events = [_event_row(journal, user, name, entry) for name, entry in lasts.items()]
+    events = [_event_row(journal, user, name) for name in dict.fromkeys(badge.events if badge is not None else ())]
     return Explanation(user, slug, status, awards, tasks, events, answer, near)
 
 
@@ -74,13 +73,10 @@ def _status(awards: list[Row], tasks: list[Row], has_events: bool) -> str:
     return NOT_EARNED if has_events else NO_EVENTS
 
 
-def _last_events(journal: Journal, user: str, badge: Badge) -> dict[str, Entry | None]:
-    return {name: journal.latest(user, name, NOW) for name in dict.fromkeys(badge.events)}
-
-
-def _event_row(journal: Journal, user: str, name: str, last: Entry | None) -> Row:
+def _event_row(journal: Journal, user: str, name: str) -> Row:
+    last = journal.latest(user, [name], END)
     shown = None if last is None else {"id": last.id, "at": last.at, "state": json.loads(last.text)}
-    return {"event": name, "count": journal.count(user, name, NOW), "last": shown}
+    return {"event": name, "count": journal.count(user, [name], END), "last": shown}
 
 
 def _answer(store: Store, badge: Badge, case: Case, ask: Ask) -> Row:

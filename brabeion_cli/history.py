@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, tzinfo
 from typing import Any
 
 from brabeion_cli import days, fields
 from brabeion_cli.base import Badge
 from brabeion_cli.days import Days
+from brabeion_cli.entries import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry
 from brabeion_cli.events import BADGE_AWARDED, moment, parse_moment, text_or_number
-from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, Journal, order
+from brabeion_cli.journal import Journal
 
 
 class PastEvent:
@@ -70,32 +71,32 @@ class History:
     def count(self, /, *events: str, **where: Any) -> int:
         """How many events. Without `where` it costs the same for a hundred as for a million."""
         if where:
-            return sum(1 for _ in self._entries(events, where))
-        return sum(self._journal.count(self.user, name, self._asof) for name in self._names(events))
+            return sum(1 for _ in self._found(events, where))
+        return self._journal.count(self.user, self._names(events), self._asof)
 
     def sum(self, /, event: str, field: str, **where: Any) -> int | float:
         """The sum of a field. Events that lack it, or have null there, add nothing; text and booleans are errors."""
         values = []
-        for entry in self._entries((event,), where):
-            value = fields.find(json.loads(entry.text), field)
+        for found in self._found((event,), where):
+            value = fields.find(found.state, field)
             if value is fields.MISSING or value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"sum of {field!r}: {event} of {entry.at} has {value!r:.80} there, not a number")
+                raise TypeError(f"sum of {field!r}: {event} at {found.at} has {value!r:.80} there, not a number")
             values.append(value)
         return sum(values) if all(isinstance(value, int) for value in values) else math.fsum(values)
 
     def first(self, /, *events: str, **where: Any) -> PastEvent | None:
         """The earliest event, or None."""
         if where:
-            return next((PastEvent(entry) for entry in self._entries(events, where)), None)
-        return self._extreme(min, (self._earliest(name, FIRST_MOMENT) for name in self._names(events)))
+            return next(self._found(events, where), None)
+        return _past(self._journal.earliest(self.user, self._names(events), self._asof))
 
     def last(self, /, *events: str, **where: Any) -> PastEvent | None:
         """The latest event, or None: the one that is judged, where it fits."""
         if where:
-            return next((PastEvent(entry) for entry in self._entries(events, where, backwards=True)), None)
-        return self._extreme(max, (self._latest(name, LAST_MOMENT) for name in self._names(events)))
+            return next(self._found(events, where, backwards=True), None)
+        return _past(self._journal.latest(self.user, self._names(events), self._asof))
 
     def events(
         self, /, *names: str, since: datetime | date | str | None = None, until: datetime | date | str | None = None,
@@ -106,7 +107,7 @@ class History:
         """
         after = FIRST_MOMENT if since is None else self._moment(since, "since")
         before = LAST_MOMENT if until is None else self._moment(until, "until")
-        return map(PastEvent, self._entries(names, where, after, before))
+        return self._found(names, where, after, before)
 
     def days(self, /, *events: str, tz: str | tzinfo | None = None, **where: Any) -> Days:
         """On how many days there were events; iterate it for the dates. `tz` decides when a day begins."""
@@ -137,15 +138,15 @@ class History:
         slug = badge if isinstance(badge, str) else badge.slug
         if level is not None and (not isinstance(level, int) or level < 1):
             raise ValueError(f"level is {level!r:.80}; levels are numbers, counted from 1")
-        return self._journal.holds(self.user, slug, level, self._asof)
+        return self._journal.awarded.holds(self.user, slug, level, self._asof)
 
-    def _names(self, events: tuple[str, ...]) -> Iterable[str]:
+    def _names(self, events: tuple[str, ...]) -> list[str]:
         for name in events:
             if not isinstance(name, str):
                 raise TypeError(f"{name!r:.80} is not the name of an event; write each name as text")
-        return dict.fromkeys(events) if events else self._journal.names(self.user)
+        return [*dict.fromkeys(events)] if events else self._journal.recorded.names(self.user)
 
-    def _entries(
+    def _found(
         self,
         events: tuple[str, ...],
         where: dict[str, Any],
@@ -153,45 +154,35 @@ class History:
         until: str = LAST_MOMENT,
         *,
         backwards: bool = False,
-    ) -> Iterator[Entry]:
-        names = [*self._names(events)]
-        entries = self._journal.entries(self.user, names, self._asof, since, until, backwards=backwards)
-        return (entry for entry in entries if fields.fits(json.loads(entry.text), where)) if where else entries
-
-    def _earliest(self, name: str, since: str) -> Entry | None:
-        return self._journal.earliest(self.user, name, self._asof, since)
-
-    def _latest(self, name: str, before: str) -> Entry | None:
-        return self._journal.latest(self.user, name, self._asof, before)
-
-    def _extreme(self, choose: Any, found: Iterable[Entry | None]) -> PastEvent | None:
-        entries = [entry for entry in found if entry is not None]
-        return PastEvent(choose(entries, key=order)) if entries else None
+    ) -> Iterator[PastEvent]:
+        names = self._names(events)
+        found = map(PastEvent, self._journal.entries(self.user, names, self._asof, since, until, backwards=backwards))
+        return (event for event in found if fields.fits(event.state, where)) if where else found
 
     def _each_day(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
         """Days with events, going from each to the next by an index; only with `where` are events looked at."""
-        names, since = [*self._names(events)], FIRST_MOMENT
+        names, since = self._names(events), FIRST_MOMENT
         if where or BADGE_AWARDED in names:
-            yield from (days.day_of(parse_moment(entry.at), zone) for entry in self._entries(events, where))
+            yield from (days.day_of(event.at, zone) for event in self._found(events, where))
             return
-        while found := [entry.at for name in names if (entry := self._earliest(name, since))]:
-            day = days.day_of(parse_moment(min(found)), zone)
+        while entry := self._journal.earliest(self.user, names, self._asof, since):
+            day = days.day_of(parse_moment(entry.at), zone)
             yield day
-            since = min(found) + LAST_MOMENT if days.is_torn(day, zone) else days.beginning(day + days.ONE_DAY, zone)
+            since = entry.at + LAST_MOMENT if days.is_torn(day, zone) else days.beginning(day + days.ONE_DAY, zone)
 
     def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
-        names, before = [*self._names(events)], LAST_MOMENT
+        names, before = self._names(events), LAST_MOMENT
         while not where and BADGE_AWARDED not in names:
-            found = [entry.at for name in names if (entry := self._latest(name, before))]
-            if not found:
+            entry = self._journal.latest(self.user, names, self._asof, before)
+            if entry is None:
                 return
-            day = days.day_of(parse_moment(max(found)), zone)
+            day = days.day_of(parse_moment(entry.at), zone)
             if days.is_torn(day, zone):
                 break
             yield day
             before = days.beginning(day, zone)
-        left = self._entries(events, where, until=before)
-        yield from sorted({days.day_of(parse_moment(entry.at), zone) for entry in left}, reverse=True)
+        left = self._found(events, where, until=before)
+        yield from sorted({days.day_of(event.at, zone) for event in left}, reverse=True)
 
     def _zone(self, tz: str | tzinfo | None) -> tzinfo:
         return days.zone_of(self._journal.timezone if tz is None else tz)
@@ -200,3 +191,7 @@ class History:
         if isinstance(value, date) and not isinstance(value, datetime):
             return days.beginning(value, self._zone(None))
         return moment(value, what)
+
+
+def _past(entry: Entry | None) -> PastEvent | None:
+    return None if entry is None else PastEvent(entry)

@@ -8,10 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import frozen, grants, source
 from brabeion_cli.base import Badge
+from brabeion_cli.entries import AsOf, Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.history import History, PastEvent
 from brabeion_cli.isolation import BadgeFailedError, Guard
-from brabeion_cli.journal import AsOf, Entry, Journal
+from brabeion_cli.journal import Journal
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from brabeion_cli.awarded import REPLAY
 from brabeion_cli.base import Badge
 from brabeion_cli.events import moment
 from brabeion_cli.grants import Grant
-from brabeion_cli.journal import REPLAY
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch

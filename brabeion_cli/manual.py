@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from brabeion_cli import engine, grants
+from brabeion_cli.awarded import REPLAY
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import EventError, NoSuchAwardError, UnknownBadgeError
 from brabeion_cli.events import moment, near_matches, text_or_number
 from brabeion_cli.grants import NO_KEY, WrongAnswerError
-from brabeion_cli.journal import REPLAY
 from brabeion_cli.models import Award
 from brabeion_cli.outcomes import NewAward, Outcome, outcome_of
 from brabeion_cli.registry import Registry

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from brabeion_cli import engine
+from brabeion_cli.awarded import REPLAY
 from brabeion_cli.base import Badge
 from brabeion_cli.engine import EndlessAwardsError
+from brabeion_cli.entries import Entry
 from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
-from brabeion_cli.journal import REPLAY, Entry, Journal
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, judge
 from brabeion_cli.ledger import Change, Ledger
 from brabeion_cli.outcomes import NewAward
@@ -83,7 +85,9 @@ class Replay:
         self._ask = Asking(guard, watch, seconds)
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._ledger = Ledger(store, apart=dry_run or prune)
-        self._stretch = stretch._replace(last=self._journal.last_number())  # later ones are judged as they come
+        self._stretch = stretch._replace(
+            last=self._journal.recorded.last_number()
+        )  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
         self._done = self._total = 0
         self._again = False  # whether failures have been told
@@ -134,7 +138,7 @@ class Replay:
         self._done, self._total, step_at = 0, stretch.count(database, names), time.monotonic() + HOLD
         with self._transaction:
             for number in stretch.numbers(database, names):
-                self._judge_event(self._journal.entry(number), listening, enter)
+                self._judge_event(self._journal.recorded.entry(number), listening, enter)
                 self._done += 1
                 if time.monotonic() >= step_at:
                     self._step()

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from brabeion_cli import journal, sqlite
+from brabeion_cli import sqlite
+from brabeion_cli.awarded import REPLAY
 from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.models import MODELS
+from brabeion_cli.recorded import RecordedEvents
 
 APPLICATION_ID = 0x62726162  # "brab"
 MAGIC = b"SQLite format 3\0"
@@ -29,7 +31,7 @@ INSERT_AWARD = (
     'ON CONFLICT ("user", badge, level, "key", occasion) DO UPDATE SET awarded_at = excluded.awarded_at, '
     "event_number = excluded.event_number, given_by = excluded.given_by, reason = excluded.reason, "
     "position = excluded.position, revoked_at = NULL, revoked_by = NULL, revoked_because = NULL "
-    f"WHERE awards.revoked_by = '{journal.REPLAY}'"  # what a replay took back may be earned after all
+    f"WHERE awards.revoked_by = '{REPLAY}'"  # what a replay took back may be earned after all
 )
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
 
@@ -98,7 +100,7 @@ class Store:
 
     def add_event(self, event: Event) -> int | None:
         """Enter an event in the journal; return its number, or None where its id is there already."""
-        tally, late = journal.place(self.database, event.user, event.name, event.at)
+        tally, late = RecordedEvents(self.database).place(event.user, event.name, event.at)
         values = (event.name, event.user, event.at, event.id, event.text, tally, late)
         cursor = self.database.execute_sql(INSERT_EVENT, values)
         number: int = cursor.lastrowid

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import peewee
 
+from brabeion_cli.entries import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
 from brabeion_cli.events import BADGE_AWARDED
-from brabeion_cli.journal import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
 
 PAGE = 1000  # places that are fetched at once
 

@@ -14,9 +14,9 @@ from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
 from brabeion_cli.engine import EndlessAwardsError
+from brabeion_cli.entries import Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
-from brabeion_cli.journal import Entry
 from brabeion_cli.outcomes import AWARDED, DATED_BACK
 from brabeion_cli.recorder import Announced
 from brabeion_cli.runner import Announce, Judged, Ready

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events, journal
+from brabeion_cli import events, recorded
 from brabeion_cli.base import Badge
+from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
 from brabeion_cli.history import History
-from brabeion_cli.journal import Entry, Journal
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
@@ -129,7 +130,7 @@ STREAMS = st.lists(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
-    st.sampled_from([journal.FEW, -1]),  # late-comers that are few, and many
+    st.sampled_from([recorded.FEW, -1]),  # late-comers that are few, and many
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int
@@ -140,7 +141,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
         pytest.MonkeyPatch.context() as patch,
         open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
     ):
-        patch.setattr(journal, "FEW", few)
+        patch.setattr(recorded, "FEW", few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
@@ -257,7 +258,7 @@ def test_sum_adds_numbers_and_passes_over_what_is_not_there(site: Site) -> None:
     assert history.sum("e", "post__score") == pytest.approx(0.3)
     for wrong in ("7", True, [1]):
         site.record("e", "2026-01-02", {"points": wrong})
-        with pytest.raises(TypeError, match=r"sum of 'points': e of 2026-01-02.* has .* there, not a number"):
+        with pytest.raises(TypeError, match=r"sum of 'points': e at 2026-01-02.* has .* there, not a number"):
             site.history().sum("e", "points")
 
 
@@ -279,7 +280,7 @@ def test_events_between_two_moments(site: Site) -> None:
 def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         site.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
-    monkeypatch.setattr(journal, "PAGE", 3)
+    monkeypatch.setattr(recorded, "PAGE", 3)
 
     assert [event.state["n"] for event in site.history().events("e")] == list(range(20))
 

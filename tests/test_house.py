@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
 
 #: Which modules of ours a module may import; `cli` stands for each module of the folder. docs/architecture.md explains.
 ARROWS = {
+    "entries": "",
+    "recorded": "entries",
     "fields": "",
     "errors": "",
     "source": "",
@@ -36,24 +38,29 @@ ARROWS = {
     "isolation": "source",
     "config": "days errors trust",
     "events": "errors strictjson",
-    "journal": "events",
-    "stretch": "events journal",
+    "awarded": "entries events",
+    "journal": "awarded entries events recorded",
+    "stretch": "entries events",
     "days": "errors events",
-    "history": "base days events fields journal",
+    "history": "base days entries events fields journal",
     "registry": "base definition errors source",
     "alias": "",
     "loader": "alias config errors registry source trust",
     "grants": "base errors events",
-    "judging": "base frozen grants history isolation journal source",
+    "judging": "base entries frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
-    "store": "errors events grants journal migrations models sqlite",
-    "ledger": "base events grants journal outcomes store stretch",
-    "advance": "base events history isolation journal judging registry source store",
-    "deferred": "errors events isolation journal store",
+    "store": "awarded errors events grants migrations models recorded sqlite",
+    "ledger": "awarded base events grants outcomes store stretch",
+    "advance": "base entries events history isolation journal judging registry source store",
+    "deferred": "entries errors events isolation store",
     "engine": (
-        "base deferred errors events grants isolation journal judging outcomes registry signals store strictjson"
+        "awarded base deferred entries errors events grants "
+        "isolation journal judging outcomes registry signals store strictjson"
     ),
-    "replay": ("base engine events grants isolation journal judging ledger outcomes registry store stretch watch"),
+    "replay": (
+        "awarded base engine entries events grants isolation "
+        "journal judging ledger outcomes registry store stretch watch"
+    ),
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
@@ -69,13 +76,13 @@ ARROWS = {
         "channel children config errors events isolation loader outcomes "
         "recorder registry replay runner startup store stretch supervision watch"
     ),
-    "worker": ("children config deferred engine grants isolation journal outcomes recorder runner startup store"),
+    "worker": ("children config deferred engine entries grants isolation outcomes recorder runner startup store"),
     "reports": "base errors events models registry",
-    "explanation": "base errors events grants isolation journal judging registry reports store stretch",
+    "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": (
         "advance base channel children config errors explanation isolation judging loader store supervision watch"
     ),
-    "manual": "base engine errors events grants journal models outcomes registry store",
+    "manual": "awarded base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader maintenance migrations registry source startup store",
     "application": "config engine errors events isolation loader outcomes registry store",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from brabeion_cli import deferred, events
+from brabeion_cli.entries import Entry
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.isolation import Failure
-from brabeion_cli.journal import Entry
 from brabeion_cli.store import Store
 from tests.conftest import NOW, Project
 

@@ -13,6 +13,7 @@ import peewee
 import pytest
 
 from brabeion_cli import sqlite, store
+from brabeion_cli.entries import AsOf
 from brabeion_cli.errors import (
     ForeignDatabaseError,
     NoDatabaseError,
@@ -23,9 +24,9 @@ from brabeion_cli.errors import (
 )
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
-from brabeion_cli.journal import AsOf, Journal
 from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.models import MODELS
+from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.store import APPLICATION_ID, open_store
 
 ROOT = os.geteuid() == 0
@@ -169,7 +170,7 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
     old.commit()
     old.close()
     with open_store(str(path)) as migrated:
-        journal = Journal(migrated.database)
+        journal = RecordedEvents(migrated.database)
         for last in ("2025-12-31", "2026-01-05T12:00:00.000000Z", "2026-12-31"):
             for name, user in {row[:2] for row in rows}:
                 count = journal.count(user, name, AsOf(last, 10**9))

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from brabeion_cli import events, inquiry, render
+from brabeion_cli.awarded import REPLAY
 from brabeion_cli.cli import options
 from brabeion_cli.explanation import DEAD, HELD, NO_EVENTS, NOT_EARNED, QUEUED, REVOKED, Explanation
 from brabeion_cli.isolation import Failure
-from brabeion_cli.journal import REPLAY
 from brabeion_cli.outcomes import place
 
 BAR = 20  # characters

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brabeion_cli import events
+from brabeion_cli.entries import Entry
 from brabeion_cli.events import Event, moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.history import History
-from brabeion_cli.journal import Entry, Journal
+from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
 from brabeion_cli.store import INSERT_EVENT, Store, open_store
 
