@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from brabeion_cli import children, loader
+from brabeion_cli import serving
 from brabeion_cli.advance import Advance, advance
 from brabeion_cli.base import Badge
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
-from brabeion_cli.errors import BrabeionError
 from brabeion_cli.explanation import Explanation, explain
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.judging import Asking
-from brabeion_cli.store import open_store
+from brabeion_cli.registry import Registry
+from brabeion_cli.store import Store
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
 from brabeion_cli.watch import SharedWatch
 
 T = TypeVar("T")
-
-ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
 
 
 class Question(NamedTuple):
@@ -62,27 +59,21 @@ def _answer(config: Config, question: Question) -> Any:
 
 
 def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
-    channel.end_after(children.START)
-    try:
-        registry = loader.load(config.badges)
-        with open_store(config.db) as store, Guard(config.award_timeout) as guard:
-            watch.check = channel.require_open
-            channel.send(True)
-            question: Question = channel.receive()
-            channel.end_after(len(registry) * max(config.award_timeout, config.task_timeout) + ALONE)
+    def work(registry: Registry, store: Store, guard: Guard) -> None:
+        channel.send(True)
+        question: Question = channel.receive()
+        channel.end_after(serving.longest(config, registry))
+        asking = Asking(guard, watch, config.task_timeout)
 
-            asking = Asking(guard, watch, lambda badge: config.task_timeout if badge.async_ else config.award_timeout)
+        def ask(badge: Badge, work: Callable[[], T], /) -> T:
+            if badge.slug in question.doomed:
+                raise BadgeFailedError(question.doomed[badge.slug])
+            return asking(badge, work)
 
-            def ask(badge: Badge, work: Callable[[], T], /) -> T:
-                if badge.slug in question.doomed:
-                    raise BadgeFailedError(question.doomed[badge.slug])
-                return asking(badge, work)
+        user, slug, now, _ = question
+        if slug is not None:
+            channel.send(explain(registry, store, config.timezone, user, slug, ask, now))
+        else:
+            channel.send(advance(registry, store, config.timezone, user, ask, now))
 
-            user, slug, now, _ = question
-            if slug is not None:
-                channel.send(explain(registry, store, config.timezone, user, slug, ask, now))
-            else:
-                channel.send(advance(registry, store, config.timezone, user, ask, now))
-    except BrabeionError as error:
-        error.add_note(traceback.format_exc())
-        channel.send(error)
+    serving.serve(config, watch, channel, work)

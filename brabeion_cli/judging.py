@@ -37,17 +37,15 @@ class Watch(Protocol):
 
 
 class Asking:
-    """Asks badges under guard and watch; `seconds` says how long each may take, where that is not the guard's time."""
+    """Asks badges under guard and watch; deferred ones may take `deferred` seconds, where that is given."""
 
-    def __init__(
-        self, guard: Guard, watch: Watch | None = None, seconds: Callable[[Badge], float] | None = None
-    ) -> None:
-        self._guard, self._watch, self._seconds = guard, watch, seconds
+    def __init__(self, guard: Guard, watch: Watch | None = None, deferred: float | None = None) -> None:
+        self._guard, self._watch = guard, watch
+        self._sync, self._deferred = guard.seconds, guard.seconds if deferred is None else deferred
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
         """What `work()` returns. Raises `BadgeFailedError`."""
-        if self._seconds is not None:
-            self._guard.seconds = self._seconds(badge)
+        self._guard.seconds = self._deferred if badge.async_ else self._sync
         if self._watch is None:
             return self._guard.ask(work, source.folder_of(type(badge)))
         self._watch.asking(badge.slug, self._guard.seconds)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from brabeion_cli import application, children, engine, events, loader, sqlite
+from brabeion_cli import application, engine, events, serving, sqlite
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.engine import Engine
-from brabeion_cli.errors import BrabeionError, EventError
+from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.lines import Line
 from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.watch import SharedWatch
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
@@ -84,18 +83,15 @@ class _DryRunError(Exception):
 
 def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
     """The child's life: load the badges, open the store, answer requests."""
-    channel.end_after(children.START)
-    try:
-        registry = loader.load(config.badges)
+
+    def work(registry: Registry, store: Store, guard: Guard) -> None:
         application.adopt(config)
-        with open_store(config.db, create=True) as store, Guard(config.award_timeout) as guard:
-            recorder = Recorder(config, registry, store, guard, watch, channel)
-            channel.send(Ready(store.created))
-            while True:
-                recorder.answer(channel.receive())
-    except BrabeionError as error:
-        error.add_note(traceback.format_exc())
-        channel.send(error)
+        recorder = Recorder(config, registry, store, guard, watch, channel)
+        channel.send(Ready(store.created))
+        while True:
+            recorder.answer(channel.receive())
+
+    serving.serve(config, watch, channel, work, create=True)
 
 
 class Recorder:
@@ -105,7 +101,6 @@ class Recorder:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
         self._engine = Engine(registry, store, guard, watch, config.timezone)
-        watch.check = channel.require_open
         self._breathe_until = 0.0
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
         self._longest = sqlite.PATIENCE + (badges + 1) * config.award_timeout + ALONE

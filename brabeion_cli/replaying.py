@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Generator
 from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple
 
-from brabeion_cli import children, loader, runner, startup
+from brabeion_cli import children, runner, serving, startup
 from brabeion_cli.channel import Channel
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
-from brabeion_cli.errors import BrabeionError, UnknownBadgeError
+from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.events import near_matches
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.outcomes import NewAward
@@ -21,13 +20,12 @@ from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.replay import Doomed, Replay, Result, Step
 from brabeion_cli.runner import Announce
-from brabeion_cli.store import open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
 from brabeion_cli.watch import SharedWatch
 
 BREATH = 0.0025  # seconds after each transaction, so that others get their turn
-ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 
 
@@ -44,46 +42,33 @@ class Request(NamedTuple):
 class Anew(NamedTuple):
     """A badge ended the child: the walk begins anew, without asking it about that event."""
 
-    death: BadgeDiedError
-
-
-class Told(NamedTuple):
-    """Receivers of `badge_awarded` failed; the awards stand."""
-
-    failures: list[str]
-
 
 def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
     """The child's life: load the badges, open the store, walk; answer with steps and the result."""
-    channel.end_after(children.START)
-    try:
-        registry = loader.load(config.badges)
-        with open_store(config.db) as store, Guard(config.award_timeout) as guard:
-            watch.check = channel.require_open
-            channel.send(True)
-            request: Request = channel.receive()
-            longest = len(registry) * max(config.task_timeout, config.award_timeout) + ALONE
-            channel.end_after(longest)
-            _require_badges(registry, request.badges)
-            replay = Replay(
-                registry, store, guard, request.stretch, badges=request.badges, now=datetime.now(timezone.utc),
-                dry_run=request.dry_run, prune=request.prune, doomed=request.doomed, watch=watch,
-                timezone=config.timezone,
-                seconds=lambda badge: config.task_timeout if badge.async_ else config.award_timeout,
-            )  # fmt: skip
 
-            def tell(step: Step) -> None:
-                channel.send(step)
-                channel.end_after(longest)
-                if step.awards and not request.dry_run:
-                    time.sleep(BREATH)
+    def work(registry: Registry, store: Store, guard: Guard) -> None:
+        channel.send(True)
+        request: Request = channel.receive()
+        seconds = serving.longest(config, registry)
+        channel.end_after(seconds)
+        _require_badges(registry, request.badges)
 
-            result = replay.run(tell)
-            channel.end_after(None)
-            channel.send(result)
-    except BrabeionError as error:
-        error.add_note(traceback.format_exc())
-        channel.send(error)
+        def tell(step: Step) -> None:
+            channel.send(step)
+            channel.end_after(seconds)
+            if step.awards and not request.dry_run:
+                time.sleep(BREATH)
+
+        replay = Replay(
+            registry, store, guard, request.stretch, badges=request.badges, now=datetime.now(timezone.utc),
+            dry_run=request.dry_run, prune=request.prune, doomed=request.doomed, watch=watch,
+            timezone=config.timezone, task_timeout=config.task_timeout,
+        )  # fmt: skip
+        result = replay.run(tell)
+        channel.end_after(None)
+        channel.send(result)
+
+    serving.serve(config, watch, channel, work)
 
 
 def _require_badges(registry: Registry, slugs: tuple[str, ...] | None) -> None:
@@ -112,7 +97,7 @@ class Replaying:
         self._walker = SupervisedChild(partial(serve, config))
         self._announcer: Child | None = None
 
-    def run(self) -> Generator[Step | Anew | Told | Result, None, None]:
+    def run(self) -> Generator[Step | Anew | Announced | Result, None, None]:
         """Replay. Begins anew where a badge ended the child: what was awarded stands, and is not awarded again."""
         try:
             while True:
@@ -122,12 +107,12 @@ class Replaying:
                     while not isinstance(answer := self._walker.answer(), Result):
                         yield answer
                         if failures := self._announce(answer.awards):
-                            yield Told(failures)
+                            yield Announced(failures)
                     yield answer
                     return
                 except BadgeDiedError as death:
                     self._spare(death)
-                    yield Anew(death)
+                    yield Anew()
         finally:
             self._walker.close()
             if self._announcer is not None:

@@ -50,6 +50,7 @@ ARROWS = {
     "judging": "base entries frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
     "store": "awarded errors events grants migrations models recorded sqlite",
+    "serving": "channel children config errors isolation loader registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
@@ -64,8 +65,8 @@ ARROWS = {
     "startup": "channel children config errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
-        "application channel children config engine errors events isolation "
-        "lines loader outcomes registry signals sqlite store watch"
+        "application channel config engine errors events isolation "
+        "lines outcomes registry serving signals sqlite store watch"
     ),
     "intake": "config errors events isolation lines recorder supervision",
     "runner": (
@@ -73,15 +74,13 @@ ARROWS = {
         "isolation journal judging loader outcomes recorder registry signals sqlite"
     ),
     "replaying": (
-        "channel children config errors events isolation loader outcomes "
-        "recorder registry replay runner startup store stretch supervision watch"
+        "channel children config errors events isolation outcomes recorder "
+        "registry replay runner serving startup store stretch supervision watch"
     ),
     "worker": ("children config deferred engine entries grants isolation outcomes recorder runner startup store"),
     "reports": "base errors events models registry",
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
-    "inquiry": (
-        "advance base channel children config errors explanation isolation judging loader store supervision watch"
-    ),
+    "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",
     "manual": "awarded base engine errors events grants models outcomes registry store",
     "maintenance": "errors migrations sqlite store",
     "check": "base config errors loader maintenance migrations registry source startup store",

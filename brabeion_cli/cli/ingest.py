@@ -12,6 +12,7 @@ import click
 
 from brabeion_cli import render
 from brabeion_cli.cli import options
+from brabeion_cli.cli.failures import Failures
 from brabeion_cli.errors import FileProblemError
 from brabeion_cli.intake import Intake
 from brabeion_cli.lines import Input
@@ -19,7 +20,6 @@ from brabeion_cli.outcomes import place
 from brabeion_cli.recorder import Announced, Slice
 
 COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
-SHOWN_FAILURES = 10
 
 
 @click.command("ingest")
@@ -100,7 +100,7 @@ class _Teller:
     """Says on stderr what an operator has to know while a stream goes by."""
 
     def __init__(self) -> None:
-        self._failures: Counter[str] = Counter()
+        self._failures = Failures()
         self._unheard: Counter[str] = Counter()
 
     def tell(self, result: Slice | Announced) -> None:
@@ -111,14 +111,10 @@ class _Teller:
         for refused, reason in result.rejected:
             options.complain(f"line {refused.number}: {reason}")
         for number, badge, failure in result.failed:
-            self._failures[badge] += 1
-            if self._failures[badge] <= SHOWN_FAILURES:
-                options.complain(f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
+            self._failures.tell(badge, f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
         self._unheard.update(result.unheard)
 
     def sum_up(self) -> None:
-        for badge, count in self._failures.items():
-            if count > SHOWN_FAILURES:
-                options.complain(f"badge {badge} failed {count:,} times in all; `brabeion queue list` shows each")
+        self._failures.sum_up("`brabeion queue list` shows each")
         for event, count in self._unheard.items():
             options.notice(f"no badge listens to {event!r} ({count:,} recorded)")

@@ -10,13 +10,13 @@ import click
 
 from brabeion_cli import events, render
 from brabeion_cli.cli import options
+from brabeion_cli.cli.failures import Failures
 from brabeion_cli.ledger import Change
 from brabeion_cli.outcomes import place
+from brabeion_cli.recorder import Announced
 from brabeion_cli.replay import Result, Step
-from brabeion_cli.replaying import Anew, Replaying, Told
+from brabeion_cli.replaying import Anew, Replaying
 from brabeion_cli.stretch import Stretch
-
-SHOWN_FAILURES = 10
 
 
 @click.command("replay")
@@ -61,17 +61,17 @@ def replay_command(
                 meter(answer.done, f"{answer.done:,} of {answer.total:,} events", answer.total)
             elif isinstance(answer, Anew):
                 tally.begin_anew(dry_run)
-            elif isinstance(answer, Told):
+            elif isinstance(answer, Announced):
                 for failure in answer.failures:
                     options.notice(failure)
             else:
                 result = answer
-    tally.sum_up()
+    tally.failures.sum_up("mend it, then replay again")
     if as_json:
         click.echo(render.json_text(_json(result, tally) | ({"dry_run": True} if dry_run else {})))
     else:
         _tell(result, tally, dry_run)
-    return 1 if tally.errors else 0
+    return 1 if tally.failures.total else 0
 
 
 class _Tally:
@@ -80,31 +80,20 @@ class _Tally:
     def __init__(self) -> None:
         self.awards: Counter[tuple[str, int]] = Counter()
         self.anew = False
-        self._failures: Counter[str] = Counter()
-
-    @property
-    def errors(self) -> int:
-        return self._failures.total()
+        self.failures = Failures()
 
     def add(self, step: Step) -> None:
         self.awards.update((award.grant.badge, award.grant.level) for award in step.awards)
         for entry, badge, failure in step.failures:
-            self._failures[badge] += 1
-            if self._failures[badge] <= SHOWN_FAILURES:
-                which = f"event {entry.number}" + (f" (id {entry.id})" if entry.id is not None else "")
-                options.complain(f"badge {badge} failed for {which} of {entry.user}: {place(failure)}")
+            which = f"event {entry.number}" + (f" (id {entry.id})" if entry.id is not None else "")
+            self.failures.tell(badge, f"badge {badge} failed for {which} of {entry.user}: {place(failure)}")
 
     def begin_anew(self, dry_run: bool) -> None:
         """Forget what comes again; awards that were entered do not."""
         self.anew = True
-        self._failures.clear()
+        self.failures.forget()
         if dry_run:
             self.awards.clear()
-
-    def sum_up(self) -> None:
-        for badge, count in self._failures.items():
-            if count > SHOWN_FAILURES:
-                options.complain(f"badge {badge} failed {count:,} times in all")
 
 
 def _json(result: Result, tally: _Tally) -> dict[str, Any]:
@@ -116,7 +105,7 @@ def _json(result: Result, tally: _Tally) -> dict[str, Any]:
         "awarded": tally.awards.total(),
         "stale": result.stale,
         "revoked": result.revoked,
-        "errors": tally.errors,
+        "errors": tally.failures.total,
         "badges": badges,
     }
 
@@ -136,7 +125,7 @@ def _tell(result: Result, tally: _Tally, dry_run: bool) -> None:
         f"{result.events:,} events",
         f"{tally.awards.total():,} {would}awarded",
         f"{result.stale:,} no longer earned" + (f", {result.revoked:,} {would}revoked" if result.revoked else ""),
-        f"{tally.errors:,} errors",
+        f"{tally.failures.total:,} errors",
     ]
     click.echo(", ".join(parts))
 
