@@ -57,10 +57,10 @@ class Result(NamedTuple):
 class Project:
     """A directory with `badges/` and `brabeion.db`; `run()` runs the command in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, db: Path | None = None) -> None:
         self.directory = directory
-        self.db = directory / "brabeion.db"
-        (directory / "badges").mkdir()
+        self.db = db or directory / "brabeion.db"
+        (directory / "badges").mkdir(exist_ok=True)
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name

@@ -1,4 +1,4 @@
-"""Nothing lost, nothing doubled: many at once, and killed at random."""
+"""Nothing lost, nothing doubled: the scenarios in their quick form; `python -m tests.faults` runs them in full."""
 
 from __future__ import annotations
 
@@ -9,82 +9,39 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import POINTS, Project
-
-FIRE = ("fire", "points_awarded", "--user", "alice", "--state", '{"points": 8000}')
-
-
-@pytest.fixture
-def points(project: Project) -> Project:
-    project.badge(POINTS)
-    return project
+from tests.conftest import Project
+from tests.faults import __main__ as command
+from tests.faults.guards import GUARDS, Guard, source
+from tests.faults.scenario import Scenario, make_site
+from tests.faults.scenarios import SCENARIOS
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_sixteen_first_fires_at_once(points: Project, number: int) -> None:
-    # Without the wait in Database.execute_sql about half of these runs refuse one event or more.
-    processes = [points.start(*FIRE, "--id", n) for n in range(16)]
-    results = [process.communicate() for process in processes]
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, tmp_path: Path) -> None:
+    figures = scenario.run(make_site(tmp_path / "site"), random.Random(20261125), scenario.quick)
 
-    assert [process.returncode for process in processes] == [0] * 16, results
-    assert points.sql("SELECT count(*) FROM events") == [(16,)]
-    assert points.sql('SELECT "user", badge, level FROM awards') == [("alice", "points", 2)]
-    assert sum(b"earned" in out for out, _ in results) == 1
-    assert sum(b"created" in err for _, err in results) == 1
+    assert figures.broken == []
 
 
-def test_killed_at_random_nothing_acknowledged_is_lost_and_nothing_doubled(points: Project) -> None:
-    points.simple_badge("return BadgeAwarded()", slug="each", events=["points_awarded"], multiple=True)
-    points.simple_badge("return BadgeAwarded()", slug="later", events=["points_awarded"], async_=True)
-    rng = random.Random(20261122)
-    for number in range(30):
-        process = points.start(*FIRE, "--id", number, "--json")
-        time.sleep(rng.uniform(0, 0.35))
-        process.kill()
-        out, _ = process.communicate()
-        if b'"results"' in out:
-            assert (str(number),) in points.sql("SELECT id FROM events")
-        else:
-            points.ok(*FIRE, "--id", number)
-
-    deadline = time.monotonic() + 10  # a child may outlive its killed parent by the transaction it is in
-    while points.sql("PRAGMA integrity_check") != [("ok",)] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert points.sql("SELECT count(*) FROM events") == [(30,)]
-    assert points.sql("SELECT badge, count(*) FROM awards GROUP BY 1 ORDER BY 1") == [("each", 30), ("points", 1)]
-    assert points.sql("SELECT count(DISTINCT event_number) FROM awards") == [(30,)]
-    assert points.sql("SELECT count(*), count(DISTINCT event_number) FROM tasks") == [(30, 30)]
-    assert "is sound" in points.ok("db", "verify").out
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_each_guard_stands_where_it_is_taken_away(guard: Guard) -> None:
+    # How often a scenario then fails is in docs/faults.md.
+    assert source(guard).read_text().count(guard.text) == 1
+    assert guard.scenario in [scenario.name for scenario in SCENARIOS]
 
 
-def test_workers_killed_at_random_finish_every_task_once(points: Project) -> None:
-    points.simple_badge(
-        "time.sleep(0.01)\nreturn BadgeAwarded(key=state['n'])", slug="later", async_=True, multiple=True
-    )
-    points.ok(
-        "ingest", stdin="".join(f'{{"event": "it_happened", "user": "u", "state": {{"n": {n}}}}}\n' for n in range(100))
-    )
-    rng = random.Random(20261122)
-    for _ in range(8):
-        process = points.start("process-queue", "--workers", 2)
-        time.sleep(rng.uniform(0.2, 0.5))
-        process.kill()
-        process.communicate()
-        # The leases of the killed worker, brought to their end.
-        points.sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z', attempts = 0 WHERE token IS NOT NULL")
-
-    points.ok("process-queue", "--workers", 2)
-
-    assert points.sql("SELECT count(*) FROM tasks") == [(0,)]
-    assert points.sql('SELECT count(*), count(DISTINCT "key") FROM awards') == [(100, 100)]
+@pytest.mark.soak
+@pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
+def test_without_its_guards_a_scenario_fails(scenario: str) -> None:
+    assert command.main([scenario, "--guards"]) == 0
 
 
-def test_a_killed_command_leaves_no_process_behind(points: Project) -> None:
-    points.simple_badge(
+def test_a_killed_command_leaves_no_process_behind(project: Project) -> None:
+    project.simple_badge(
         "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(0.5)", slug="slow", events=["points_awarded"]
     )
-    pid = points.directory / "pid"
-    process = points.start(*FIRE)
+    pid = project.directory / "pid"
+    process = project.start("fire", "points_awarded", "--user", "alice", "--state", '{"points": 8000}')
     while not pid.exists() or not pid.read_text():
         time.sleep(0.02)
     process.kill()

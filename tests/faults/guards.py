@@ -1,0 +1,56 @@
+"""What keeps the promises, and the same code without it: each must make a scenario fail."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
+
+
+class Guard(NamedTuple):
+    """A piece of `module` that keeps a promise; `without` stands in its place when it is taken away."""
+
+    name: str
+    scenario: str
+    module: str
+    text: str
+    without: str
+
+
+ATOMIC, NOT, DEEP = "with self._store.transaction():\n", "if True:\n", " " * 16
+
+GUARDS = [
+    Guard("immediate transactions", "R1", "sqlite", 'lock_type="IMMEDIATE"', 'lock_type="DEFERRED"'),
+    Guard("patience", "R1", "sqlite", "deadline = time.monotonic() + self.patience", "deadline = 0.0"),
+    Guard("fire is one transaction", "R2", "recorder", f"{ATOMIC}{DEEP}recorded", f"{NOT}{DEEP}recorded"),
+    Guard("unique ids", "R2", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("finish is one transaction", "R3", "worker", f"{ATOMIC}{DEEP[4:]}held", f"{NOT}{DEEP[4:]}held"),
+    Guard("leases run out", "R3", "deferred", "timedelta(seconds=lease)", "timedelta(days=lease)"),
+    Guard("a token for each claim", "R4", "deferred", "= ? AND token = ?", "= ? AND ? > ''"),
+    Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("creating is one transaction", "R6a", "store", "with store.transaction():\n", NOT),
+    Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
+    Guard("migrating is one transaction", "R6c", "store", "with store.transaction():\n", NOT),
+    Guard("unfinished tasks go back", "R13", "worker", "        self._give_back(self._slots)", "        pass"),
+    Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0"),
+    Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0"),
+    Guard(
+        "SQLite copies", "R15", "maintenance",
+        "store.database.raw().backup(copy)", "__import__('shutil').copyfile(store.path, partial)",
+    ),
+]  # fmt: skip
+
+
+def source(guard: Guard) -> Path:
+    """The file that the guard stands in."""
+    return PACKAGE / f"{guard.module}.py"
+
+
+def copy_without(guard: Guard, folder: Path) -> Path:
+    """A copy of the package without the guard; where to put on the path to use it."""
+    shutil.copytree(PACKAGE, folder / "brabeion_cli", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "brabeion_cli" / source(guard).name
+    path.write_text(path.read_text().replace(guard.text, guard.without))
+    return folder

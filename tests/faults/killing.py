@@ -1,0 +1,183 @@
+"""Commands killed, or told to end, at random moments: R2, R5, R13."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tests.conftest import Project
+from tests.faults.scenario import Figures, killed, no_orphans, require_same, require_sound, rows
+from tests.faults.writing import require_each_once
+
+FIRE = ("fire", "points_awarded", "--user", "alice", "--state", '{"points": 8000}', "--json")
+SETTLE = 10.0  # seconds in which a child that has lost its parent has ended its transaction
+
+
+def killed_fires(site: Project, rng: random.Random, times: int) -> Figures:
+    """`fire` killed at a random moment, then sent again with the same id where it had not answered."""
+    figures = Figures({"kills": 0, "acknowledged": 0})
+    with no_orphans(figures, SETTLE) as environment:
+        for number in range(times):
+            process = site.start(*FIRE, "--id", number, env=environment)
+            time.sleep(rng.uniform(0, 0.25))
+            killed(process, rng)
+            out = process.communicate()[0]
+            figures.counts["kills"] += process.returncode != 0
+            if b'"results"' in out:
+                figures.counts["acknowledged"] += 1
+                if not site.sql("SELECT 1 FROM events WHERE id = ?", str(number)):
+                    figures.broken.append(f"event {number} was acknowledged, and is lost")
+            else:
+                again = site.run(*FIRE, "--id", number, env=environment)
+                figures.require(f"status of {number}, sent again", again.status, 0)
+    figures.require("events", site.sql("SELECT count(*), count(DISTINCT id) FROM events"), [(times, times)])
+    require_each_once(site, figures)
+    require_sound(site, figures)
+    return figures
+
+
+TABLES = (
+    "SELECT * FROM events ORDER BY number",
+    'SELECT * FROM awards ORDER BY "user", badge, level, "key", occasion',
+    "SELECT number, event_number, badge, state, attempts, token, error, award FROM tasks ORDER BY number",
+)
+LINES = 3000
+
+
+def write_lines(site: Project, count: int) -> None:
+    """`lines.ndjson` with events that have ids and moments: whoever reads them ends in the same rows."""
+    made = (
+        {"event": "points_awarded", "user": f"user{n % 97}", "at": f"2026-01-01T00:{n // 60 % 60:02}:{n % 60:02}Z",
+         "id": n, "state": {"points": n * 7919 % 12000}}
+        for n in range(count)
+    )  # fmt: skip
+    site.write("lines.ndjson", "\n".join(map(json.dumps, made)))
+
+
+def killed_ingests(site: Project, rng: random.Random, times: int) -> Figures:
+    """`ingest` killed and started again until it comes through: the rows are those of an undisturbed run."""
+    figures = Figures({"kills": 0, "runs": 0})
+    write_lines(site, LINES)
+    undisturbed, seconds = _undisturbed(site, ["ingest", "lines.ndjson"])
+    with no_orphans(figures, SETTLE) as environment:
+        while figures.counts["kills"] < times:
+            figures.counts["runs"] += 1
+            site.db = site.directory / f"disturbed-{figures.counts['runs']}.db"
+            while True:
+                process = site.start("ingest", "lines.ndjson", "--db", site.db, env=environment)
+                _wait(process, rng.uniform(0.3, 1.2) * seconds)
+                if process.poll() is None:
+                    figures.counts["kills"] += 1
+                    killed(process, rng)
+                process.communicate()
+                if process.returncode == 0:
+                    break
+            require_same(rows(site, *TABLES), undisturbed, figures)
+            require_sound(site, figures)
+    return figures
+
+
+class Work(NamedTuple):
+    """A command that may be ended at any time: what prepares it, and what is the same however often it was."""
+
+    before: Sequence[Sequence[str]]
+    command: Sequence[str]
+    same: Sequence[str]
+
+
+ENDED = {
+    "ingest": Work([], ["ingest", "lines.ndjson"], TABLES),
+    "process-queue": Work(
+        [["ingest", "lines.ndjson"]],
+        ["process-queue", "--workers", "2"],
+        ['SELECT "user", badge, event_number FROM awards ORDER BY 1, 2, 3', "SELECT count(*) FROM tasks"],
+    ),
+    "replay": Work([["ingest", "lines.ndjson"]], ["replay", "--badges", "more"], TABLES),
+}
+STATUS = {signal.SIGINT: (130, -signal.SIGINT), signal.SIGTERM: (143, -signal.SIGTERM)}  # negative: not yet at work
+
+
+def ended_by_signals(site: Project, rng: random.Random, times: int) -> Figures:
+    """SIGTERM or SIGINT at a random moment, `times` for each of three commands, then run to the end."""
+    figures = Figures({"signals": 0, "came too late": 0})
+    site.badge(MORE, "../more/more.py")
+    write_lines(site, LINES // 10)
+    for work in ENDED.values():
+        undisturbed, seconds = _undisturbed(site, *work.before, work.command, queries=work.same)
+        left = times
+        while left > 0:
+            site.db = site.directory / f"{work.command[0]}-{left}.db"
+            for command in work.before:
+                site.ok(*command, "--db", site.db)
+            for _ in range(min(left, 10)):
+                left -= 1
+                _end_once(site, work, rng.uniform(0, seconds), rng.choice(list(STATUS)), figures)
+            site.ok(*work.command, "--db", site.db)
+            require_same(rows(site, *work.same), undisturbed, figures)
+            require_sound(site, figures)
+    return figures
+
+
+MORE = """
+    from brabeion_cli import badges
+    from brabeion_cli.base import CountBadge
+
+    @badges.register
+    class Counted(CountBadge):
+        slug = "counted"
+        levels = ["One", "Two", "Three"]
+        events = ["points_awarded"]
+        thresholds = [1, 2, 3]
+"""
+
+
+def _end_once(site: Project, work: Work, seconds: float, number: signal.Signals, figures: Figures) -> None:
+    with no_orphans(figures) as environment:
+        process = site.start(*work.command, "--db", site.db, env=environment)
+        _wait(process, seconds)
+        process.send_signal(number)
+        try:
+            out, err = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            figures.broken.append(f"{work.command[0]} does not end by {number.name}")
+            process.kill()
+            return
+    figures.counts["signals"] += 1
+    if process.returncode == 0:
+        figures.counts["came too late"] += 1
+    elif process.returncode not in STATUS[number] and not _before_us(err):
+        figures.broken.append(f"{work.command[0]}, {number.name}: status {process.returncode}, {err!r:.300}")
+    if b"Traceback" in err and not _before_us(err):
+        figures.broken.append(f"{work.command[0]}, {number.name}: {err!r:.300}")
+    if site.db.exists() and work.before:
+        held = site.sql("SELECT count(*) FROM tasks WHERE token IS NOT NULL")[0][0]
+        figures.require(f"tasks still held after {number.name}", held, 0)
+    said = json.loads(out)["recorded"] if out.startswith(b"{") and work.command[0] == "ingest" else 0
+    if said and site.sql("SELECT count(*) FROM events")[0][0] < said:
+        figures.broken.append("ingest said that more was recorded than is there")
+
+
+def _before_us(err: bytes) -> bool:
+    """Whether Python was ended while it started, before any line of ours could run."""
+    return b"Traceback" in err and b"brabeion_cli/cli/main.py" not in err
+
+
+def _undisturbed(site: Project, *commands: Sequence[str], queries: Sequence[str] = TABLES) -> tuple[list[Any], float]:
+    """The rows that an undisturbed run ends in, and how long the last command took."""
+    site.db = site.directory / f"undisturbed-{commands[-1][0]}.db"
+    for command in commands:
+        started = time.monotonic()
+        site.ok(*command, "--db", site.db)
+    return rows(site, *queries), time.monotonic() - started
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return

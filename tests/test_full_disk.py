@@ -1,0 +1,150 @@
+"""A disk that is full: each command that writes says so with status 75, loses nothing, and works once there is room."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import POINTS, Project, Result
+from tests.faults.opening import older_database
+
+ROOT = Path(__file__).parents[1]
+ROOM = "8m"  # of the small disk
+
+
+class Write(NamedTuple):
+    """A command that writes, and a query whose answer changes by it."""
+
+    command: str
+    query: str
+    stdin: str = ""
+
+
+BIG = json.dumps({"points": 8000, "x": "y" * 300_000})
+EVENT = f'{{"event": "points_awarded", "user": "z", "state": {BIG}}}\n'
+WRITES = {
+    "fire": Write("fire points_awarded --user z --state -", "SELECT count(*) FROM events", BIG),
+    "ingest": Write("ingest", "SELECT count(*) FROM events", EVENT),
+    "process-queue": Write("process-queue", "SELECT count(*) FROM tasks"),
+    "replay": Write("replay --badges more", "SELECT count(*) FROM awards"),
+    "award": Write("award --user z --badge points --level 1 --reason x", "SELECT count(*) FROM awards"),
+    "revoke": Write("revoke --user u0 --badge points --reason x", "SELECT count(revoked_at) FROM awards"),
+    "queue retry": Write("queue retry 1", "SELECT due_at FROM tasks WHERE number = 1"),
+    "queue drop": Write("queue drop 1", "SELECT count(*) FROM tasks"),
+    "db migrate": Write("db migrate --db old.db", "PRAGMA user_version"),
+}
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    """A site with something to do for every command; on a small disk, where one can be mounted."""
+    small = tmp_path / "small"
+    small.mkdir()
+    disk = request.node.callspec.params["way"] == "disk" and _mount(small)
+    try:
+        project = Project(small)
+        project.badge(POINTS, "points.py")
+        project.simple_badge("return BadgeAwarded()", slug="later", events=["points_awarded"], async_=True)
+        project.simple_badge("return BadgeAwarded()", slug="more", events=["points_awarded"], multiple=True)
+        shutil.move(small / "badges/more.py", project.write("more/more.py", ""))
+        lines = '{{"event": "points_awarded", "user": "u{}", "state": {{"points": 8000}}}}\n'
+        project.ok("ingest", stdin="".join(lines.format(n) for n in range(5)))
+        older_database(small / "old.db", 100)
+        yield project
+    finally:
+        if disk:
+            subprocess.run(["umount", "--lazy", small], check=True)
+
+
+def _mount(folder: Path) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", folder]
+    return (
+        shutil.which("mount") is not None and not subprocess.run(command, capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "name"), [*(("disk", name) for name in WRITES), ("limit", "fire"), ("limit", "ingest")]
+)
+def test_a_full_disk_is_said_and_loses_nothing(site: Project, way: str, name: str) -> None:
+    write = WRITES[name]
+    if name == "db migrate":
+        site.db = site.directory / "old.db"
+    before = site.sql(write.query)
+
+    result = _without_room(site, write)
+
+    assert result.status == 75, result
+    assert "database or disk is full. Make room, then try again" in result.err
+    assert "Traceback" not in result.err
+    assert site.sql(write.query) == before
+    site.sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE token IS NOT NULL")
+    site.ok(*write.command.split(), stdin=write.stdin)
+    assert site.sql(write.query) != before
+
+
+@pytest.mark.parametrize("way", ["disk"])
+def test_a_copy_that_has_no_room_is_not_there(site: Project, way: str) -> None:
+    result = _without_room(site, Write("db backup copy.db", ""))
+
+    assert result.status == 75, result
+    assert "disk is full" in result.err
+    assert not list(site.directory.glob("copy.db*"))
+    site.ok("db", "backup", "copy.db")
+
+
+@pytest.mark.parametrize("way", ["limit"])
+def test_what_a_stream_has_acknowledged_before_the_disk_is_full_is_there(site: Project, way: str) -> None:
+    lines = "".join(EVENT.replace('"state"', f'"id": {n}, "state"') for n in range(40))
+
+    result = _without_room(site, Write("ingest --json", "", lines), most=5_000_000)
+
+    assert result.status == 75, result
+    assert 0 < result.json["recorded"] < 40
+    assert site.sql("SELECT count(*) FROM events WHERE id IS NOT NULL") == [(result.json["recorded"],)]
+    assert site.ok("ingest", "--json", stdin=lines).json["duplicates"] == result.json["recorded"]
+
+
+@pytest.mark.parametrize("way", ["disk"])
+def test_a_worker_that_finds_the_disk_full_keeps_its_task(site: Project, way: str) -> None:
+    site.simple_badge(
+        "from tests.test_full_disk import fill\nfill('filler')\nreturn BadgeAwarded()",
+        slug="later", events=["points_awarded"], async_=True,
+    )  # fmt: skip
+    tasks = site.sql("SELECT count(*) FROM tasks")
+
+    result = site.run("process-queue", env={"PYTHONPATH": str(ROOT)})
+
+    assert result.status == 75, result
+    assert "disk is full" in result.err
+    (site.directory / "filler").unlink()
+    assert site.sql("SELECT count(*) FROM tasks") == tasks
+
+
+def _without_room(site: Project, write: Write, most: int = 4000) -> Result:
+    """Runs the command while the disk is full; where none could be mounted, while no file may outgrow `most` bytes."""
+    limited = not os.path.ismount(site.directory)
+    filler = site.directory / "filler"
+    if not limited:
+        fill(filler)
+    done = subprocess.run(
+        site.command(*write.command.split()), cwd=site.directory, input=write.stdin, capture_output=True, text=True,
+        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if limited else None, check=False,
+    )  # fmt: skip
+    filler.unlink(missing_ok=True)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def fill(path: Path | str) -> None:
+    """Leave no room on the disk of that file."""
+    with pytest.raises(OSError, match="No space"), open(path, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
