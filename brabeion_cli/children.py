@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brabeion_cli.channel import CLOSED_DESCRIPTORS, HEADER, Channel, packed
+from brabeion_cli.confinement import OUT_OF_MEMORY
 from brabeion_cli.errors import LostProcessError
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -199,4 +200,6 @@ def _cause(status: int) -> str:
         return f"its process was killed by {names.get(number, 'a real-time signal')} (signal {number})"
     if os.WEXITSTATUS(status) == CLOSED_DESCRIPTORS:
         return "it closed file descriptors that were not its own"
+    if os.WEXITSTATUS(status) == OUT_OF_MEMORY:
+        return "MemoryError: it asked for more memory than it may have (badge_memory in brabeion.toml)"
     return f"its process ended with exit status {os.waitstatus_to_exitcode(status)}"

@@ -32,7 +32,7 @@ class BadgeDirectory(NamedTuple):
 
 
 class Config(NamedTuple):
-    """Everything resolved. Times are in seconds, sizes in bytes."""
+    """Everything resolved. Times are in seconds, sizes in bytes, `badge_memory` in MiB."""
 
     db: str
     badges: tuple[BadgeDirectory, ...]
@@ -43,6 +43,7 @@ class Config(NamedTuple):
     max_attempts: int = 5
     retry_delay: float = 30.0
     max_state_bytes: int = 1024 * 1024
+    badge_memory: int = 1024
     timezone: str = "UTC"
 
 
@@ -53,6 +54,7 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
     "max_attempts": (int, 1, 1000),
     "retry_delay": (float, 0, 86400),
     "max_state_bytes": (int, 1, 7 * 1024 * 1024),
+    "badge_memory": (int, 128, 1024 * 1024),
 }
 
 

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from brabeion_cli import source
+from brabeion_cli.confinement import end_without_memory
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ class Guard:
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                     raise  # a person's, not the badge's
+                if isinstance(error, MemoryError):
+                    end_without_memory()
                 raise BadgeFailedError(self._failure(error, folder)) from error
         except _OverrunError as error:  # the text of what it raised takes too long in its turn
             raise BadgeFailedError(self._failure(error, folder)) from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from brabeion_cli import application, children, engine, loader, sqlite
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
+from brabeion_cli.confinement import confine
 from brabeion_cli.deferred import Task
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.events import BADGE_AWARDED
@@ -47,6 +48,7 @@ class Announce(NamedTuple):
 def serve(config: Config, channel: Channel) -> None:
     """Answer `Task` with `Judged` or `Failure`, and `Announce` with `Announced`."""
     channel.end_after(children.START)
+    confine(config.db, config.badge_memory)
     try:
         registry = loader.load(config.badges)
         application.adopt(config)

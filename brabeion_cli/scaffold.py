@@ -17,6 +17,7 @@ badges = ["badges"]
 # retry_delay = 30.0         # seconds before the second attempt; doubles each time
 # timezone = "UTC"           # where days begin, for badges that count days
 # max_state_bytes = 1048576  # the longest state that is recorded
+# badge_memory = 1024        # MiB that the process which runs badges may take
 """
 
 FIRST_BADGE = '''\

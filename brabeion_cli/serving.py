@@ -8,6 +8,7 @@ from collections.abc import Callable
 from brabeion_cli import children, loader
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
+from brabeion_cli.confinement import confine
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.isolation import Guard
 from brabeion_cli.registry import Registry
@@ -27,6 +28,7 @@ def serve(
 ) -> None:
     """Call `work` with the badges, loaded; the store, open; the guard. Errors of ours go to the parent."""
     channel.end_after(children.START)
+    confine(config.db, config.badge_memory)
     try:
         registry = loader.load(config.badges)
         with open_store(config.db, create=create) as store, Guard(config.award_timeout) as guard:

@@ -31,12 +31,22 @@ class Database(peewee.SqliteDatabase):
     sixteen writers a worst wait of a third of a second where it gave seven seconds.
     """
 
+    connecting = False
+    """Whether it is we who open a database at this moment (see `confinement`)."""
+
     def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
         self.patience = patience
         mode = "rwc" if create else "rw"
         pragmas = {"synchronous": "FULL", "foreign_keys": 1}  # of the connection: they write nothing
         escaped = "".join(f"%{byte:02x}" if byte in b"%?#" or byte > 127 else chr(byte) for byte in os.fsencode(path))
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
+
+    def _connect(self) -> Any:  # peewee calls it where it opens a connection
+        Database.connecting = True
+        try:
+            return super()._connect()  # type: ignore[misc]  # its stubs lack it
+        finally:
+            Database.connecting = False
 
     def begin(self, lock_type: Any = None) -> None:
         self._patiently(lambda: super(Database, self).begin(lock_type))

@@ -11,6 +11,7 @@ from brabeion_cli import children, loader
 from brabeion_cli.channel import Channel
 from brabeion_cli.children import Child, ChildDiedError, ChildOverranError
 from brabeion_cli.config import Config
+from brabeion_cli.confinement import confine
 from brabeion_cli.errors import BadgeLoadError, BrabeionError
 
 
@@ -46,6 +47,7 @@ def try_loading(config: Config) -> None:
 
 def _load(config: Config, channel: Channel) -> None:
     channel.end_after(children.START)
+    confine(config.db, config.badge_memory)
     try:
         loader.load(config.badges)
         channel.send(True)

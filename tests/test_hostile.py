@@ -47,6 +47,15 @@ HOSTILE = {
     ),
     "raises-a-lone-surrogate": ("raise ValueError('\\ud800')", "ValueError: \\ud800"),
     "gets-a-real-time-signal": ("os.kill(os.getpid(), signal.SIGRTMIN + 5)", "killed by a real-time signal"),
+    "hogs-memory": ("held = []\nwhile True: held.append(bytearray(1 << 24))", "MemoryError: it asked for more memory"),
+    "opens-the-database": (
+        "import sqlite3\nsqlite3.connect('brabeion.db').execute('BEGIN IMMEDIATE')\nreturn BadgeAwarded()",
+        "PermissionError: a badge may not open brabeion's own database",
+    ),
+    "opens-the-database-by-an-address": (
+        "import sqlite3\nsqlite3.connect('file:./brabeion.db?mode=rw', uri=True)",
+        "PermissionError: a badge may not open brabeion's own database",
+    ),
     "fires": (
         "badges.possibly_award_badge('it_happened', user='x')",
         "possibly_award_badge('it_happened') was called inside award()",
@@ -56,7 +65,7 @@ HOSTILE = {
 
 @pytest.fixture
 def site(project: Project) -> Project:
-    project.write("brabeion.toml", "award_timeout = 0.5\ntask_timeout = 0.5\n")
+    project.write("brabeion.toml", "award_timeout = 0.5\ntask_timeout = 0.5\nbadge_memory = 128\n")
     return project
 
 
@@ -96,14 +105,15 @@ def test_a_hostile_deferred_badge_hurts_only_itself(site: Project, kind: str) ->
 
 @pytest.mark.parametrize("deferred", [False, True])
 def test_what_badge_code_prints_goes_to_stderr(site: Project, deferred: bool) -> None:
-    site.simple_badge("print('x' * 1_000_000)\nos.write(1, b'raw')\nos.system('echo shell')", async_=deferred)
+    site.write("brabeion.toml", "")
+    site.simple_badge("for _ in range(50): print('x' * 1_000_000)\nos.write(1, b'raw')\nos.system('echo shell')", async_=deferred)
 
     fired = site.fire()
     result = site.run("process-queue", "--json") if deferred else fired
 
     assert (fired.status, result.status) == (0, 0)
     assert isinstance(result.json, dict)
-    assert result.err.count("x") >= 1_000_000
+    assert result.err.count("x") >= 50_000_000
     assert "raw" in result.err
     assert "shell" in result.err
 
@@ -283,3 +293,36 @@ def test_runners_leave_nothing_open_behind(site: Project) -> None:
 
     counts = {int(key) for (key,) in site.sql('SELECT DISTINCT "key" FROM awards')}
     assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_badge_may_read_the_database_by_itself(site: Project, deferred: bool) -> None:
+    site.simple_badge(
+        "import sqlite3\ncount = sqlite3.connect('file:brabeion.db?mode=ro', uri=True)\n"
+        "return BadgeAwarded(key=count.execute('SELECT count(*) FROM sqlite_master').fetchone()[0])",
+        async_=deferred,
+    )  # fmt: skip
+
+    assert site.fire().status == 0
+    assert site.run("process-queue").status == 0
+    assert site.sql("SELECT count(*) FROM awards") == [(1,)]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc here")
+@pytest.mark.parametrize("command", ["ingest", "process-queue"])
+def test_memory_does_not_grow_from_event_to_event(site: Project, command: str) -> None:
+    body = (
+        "pages = lambda pid: int(open(f'/proc/{pid}/statm').read().split()[1])\n"
+        "if state['n'] % 100 == 0: return BadgeAwarded(key=f\"{state['n']} {pages('self')} {pages(os.getppid())}\")"
+    )
+    site.simple_badge(body, async_=command == "process-queue")
+    lines = "".join(f'{{"event": "it_happened", "user": "u{n}", "state": {{"n": {n}}}}}\n' for n in range(601))
+
+    site.ok("ingest", stdin=lines)
+    site.ok("process-queue")
+
+    keys = [key.split() for (key,) in site.sql('SELECT "key" FROM awards')]
+    pages = {int(n): (int(own), int(parents)) for n, own, parents in keys}
+    mebibyte = 1024 * 1024 // os.sysconf("SC_PAGE_SIZE")
+    for before, after in zip(pages[100], pages[600], strict=True):
+        assert after - before < 2 * mebibyte

@@ -26,7 +26,7 @@ ARROWS = {
     "models": "",
     "channel": "",
     "watch": "",
-    "children": "channel errors",
+    "children": "channel confinement errors",
     "render": "",
     "trust": "errors",
     "base": "",
@@ -35,7 +35,8 @@ ARROWS = {
     "lines": "errors",
     "sqlite": "errors",
     "frozen": "days strictjson",
-    "isolation": "source",
+    "confinement": "sqlite",
+    "isolation": "confinement source",
     "config": "days errors trust",
     "events": "errors strictjson",
     "awarded": "entries events",
@@ -50,7 +51,7 @@ ARROWS = {
     "judging": "base entries frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
     "store": "awarded errors events grants migrations models recorded sqlite",
-    "serving": "channel children config errors isolation loader registry store watch",
+    "serving": "channel children config confinement errors isolation loader registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
@@ -62,7 +63,7 @@ ARROWS = {
         "awarded base engine entries events grants isolation "
         "journal judging ledger outcomes registry store stretch watch"
     ),
-    "startup": "channel children config errors loader",
+    "startup": "channel children config confinement errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
         "application channel config engine errors events isolation "
@@ -70,7 +71,7 @@ ARROWS = {
     ),
     "intake": "config errors events isolation lines recorder supervision",
     "runner": (
-        "application channel children config deferred engine errors events grants "
+        "application channel children config confinement deferred engine errors events grants "
         "isolation journal judging loader outcomes recorder registry signals sqlite"
     ),
     "replaying": (
