@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 ORIGINAL, OURS = "brabeion", "brabeion_cli"
 
 
-class _SameModule(Loader):
+class _SameModule:
     """Gives the module of ours that stands behind a name of the original library: the same object, not a copy."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -28,7 +28,10 @@ class _SameModule(Loader):
             sys.modules[module.__name__] = ours
 
 
-class _OriginalNames(MetaPathFinder):
+_LOADER: Any = _SameModule()  # no importlib.abc.Loader: that module would load fifty others
+
+
+class _OriginalNames:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -37,11 +40,11 @@ class _OriginalNames(MetaPathFinder):
             # A folder that happens to be called brabeion is a namespace package without a loader, not the library.
             if real is not None and real.origin is not None:
                 return None
-            return ModuleSpec(ORIGINAL, _SameModule(), is_package=True)
+            return ModuleSpec(ORIGINAL, _LOADER, is_package=True)
         if fullname.startswith(ORIGINAL + ".") and not path:
             ours = OURS + fullname.removeprefix(ORIGINAL)
             if PathFinder.find_spec(ours, importlib.import_module(OURS).__path__) is not None:
-                return ModuleSpec(fullname, _SameModule())
+                return ModuleSpec(fullname, _LOADER)
         return None
 
 
