@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from peewee import SQL, AutoField, CompositeKey, ForeignKeyField, IntegerField, Model, TextField
 
+from brabeion_cli.sqlite import OPENED
 
-class Event(Model):
+
+class Table(Model):
+    """Asks the database that was opened last."""
+
+    class Meta:
+        database = OPENED
+
+
+class Event(Table):
     """The journal: what happened, in the order in which it was recorded."""
 
     number = AutoField()
@@ -25,7 +34,7 @@ class Event(Model):
 Event.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1'))
 
 
-class Award(Model):
+class Award(Table):
     """Who holds what. A row stays when it is revoked, so that the award is not given again."""
 
     user = TextField()
@@ -51,7 +60,7 @@ class Award(Model):
         constraints = [SQL("CHECK (event_number IS NOT NULL OR (given_by IS NOT NULL AND reason IS NOT NULL))")]
 
 
-class Task(Model):
+class Task(Table):
     """Deferred evaluations. A task that is done is gone.
 
     `due_at` is when it may be claimed: for a task that a worker holds, when its lease runs out; NULL for a dead one.

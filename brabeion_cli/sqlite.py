@@ -23,6 +23,9 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # Where the system refuses to let a file grow (quota, ulimit) SQLite calls it an I/O error, not a full disk.
 CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 
+#: The database that was opened last, which `models` ask; so opening one needs no models.
+OPENED = peewee.DatabaseProxy()
+
 
 class Database(peewee.SqliteDatabase):
     """A SQLite file that is there. Every transaction is IMMEDIATE.

@@ -15,7 +15,6 @@ from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVer
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
-from brabeion_cli.models import MODELS
 from brabeion_cli.recorded import RecordedEvents
 
 APPLICATION_ID = 0x62726162  # "brab"
@@ -146,7 +145,7 @@ def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATI
     _check_file(path, create)
     database = sqlite.Database(path, patience, create=create)
     store = Store(path, database)
-    database.bind(MODELS, bind_refs=False, bind_backrefs=False)
+    sqlite.OPENED.initialize(database)
     try:
         with sqlite.errors_as_ours(path):
             identity = _identify(database)

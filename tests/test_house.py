@@ -23,7 +23,7 @@ ARROWS = {
     "strictjson": "",
     "signals": "",
     "migrations": "",
-    "models": "",
+    "models": "sqlite",
     "channel": "",
     "watch": "",
     "children": "channel confinement errors",
@@ -50,35 +50,35 @@ ARROWS = {
     "grants": "base errors events",
     "judging": "base entries frozen grants history isolation journal source",
     "outcomes": "base events grants isolation",
-    "store": "awarded errors events grants migrations models recorded sqlite",
+    "store": "awarded errors events grants migrations recorded sqlite",
     "serving": "channel children config confinement errors isolation loader registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
     "engine": (
-        "awarded base deferred entries errors events grants "
-        "isolation journal judging outcomes registry signals store strictjson"
+        "awarded base deferred entries errors events grants isolation journal judging outcomes registry signals "
+        "store strictjson"
     ),
     "replay": (
-        "awarded base engine entries events grants isolation "
-        "journal judging ledger outcomes registry store stretch watch"
+        "awarded base engine entries events grants isolation journal judging ledger outcomes registry store "
+        "stretch watch"
     ),
     "startup": "channel children config confinement errors loader",
     "supervision": "channel children errors isolation startup watch",
     "recorder": (
-        "application channel config engine errors events isolation "
-        "lines outcomes registry serving signals sqlite store watch"
+        "application channel config engine errors events isolation lines outcomes registry serving signals sqlite "
+        "store watch"
     ),
     "intake": "config errors events isolation lines recorder supervision",
     "runner": (
-        "application channel children config confinement deferred engine errors events grants "
-        "isolation journal judging loader outcomes recorder registry signals sqlite"
+        "application channel children config confinement deferred engine errors events grants isolation journal "
+        "judging loader outcomes recorder registry signals sqlite"
     ),
     "replaying": (
-        "channel children config errors events isolation outcomes recorder "
-        "registry replay runner serving startup store stretch supervision watch"
+        "channel children config errors events isolation outcomes recorder registry replay runner serving startup "
+        "store stretch supervision watch"
     ),
-    "worker": ("children config deferred engine entries grants isolation outcomes recorder runner startup store"),
+    "worker": "children config deferred engine entries grants isolation outcomes recorder runner startup store",
     "reports": "base errors events models registry",
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",
