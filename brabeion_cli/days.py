@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import moment
@@ -47,8 +46,12 @@ class Days(int):
 @lru_cache(maxsize=64)
 def zone(name: str) -> tzinfo:
     """The time zone of that name. Raises `ValueError`."""
+    if name == "UTC":
+        return timezone.utc
+    from zoneinfo import ZoneInfo
+
     try:
-        return timezone.utc if name == "UTC" else ZoneInfo(name)
+        return ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # a folder, a path, a name that is not there
         raise ValueError(f"no time zone {name!r}; write a name of the IANA database, such as Europe/Berlin") from None
 

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from brabeion_cli import recorder
 from brabeion_cli.config import Config
 from brabeion_cli.errors import LostProcessError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure
-from brabeion_cli.lines import Line
 from brabeion_cli.recorder import Announced, BatchRequest, FireAnswer, FireRequest, Slice
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
+
+if TYPE_CHECKING:
+    from brabeion_cli.lines import Line
 
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 

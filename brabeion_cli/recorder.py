@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from brabeion_cli import application, engine, events, serving, sqlite
 from brabeion_cli.channel import Channel
@@ -15,12 +15,14 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.lines import Line
 from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store
 from brabeion_cli.watch import SharedWatch
+
+if TYPE_CHECKING:
+    from brabeion_cli.lines import Line
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn

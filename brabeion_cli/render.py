@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -27,6 +25,8 @@ def visible(value: object) -> str:
 
 
 def _visible_character(character: str) -> str:
+    import unicodedata
+
     category = unicodedata.category(character)
     if category in ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn", "Co") and character not in KEPT_FORMATS:
         return character.encode("unicode_escape", "surrogatepass").decode()
@@ -56,6 +56,8 @@ def csv_lines(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterato
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
+    import csv
+
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)  # a cell with either of them is quoted
     return line.getvalue().removesuffix("\r\n")

@@ -79,7 +79,7 @@ def _state_text(given: str, max_bytes: int) -> str:
             data = given.encode(errors="surrogateescape")
         if len(data) > longest:
             raise EventError(f"more than {longest:,} bytes of state; {max_bytes:,} are recorded (max_state_bytes)")
-        return data.decode("utf-8-sig")
+        return data.decode().removeprefix("\ufeff")
     except OSError as error:
         raise FileProblemError(f"cannot read the state from {given[1:]}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
@@ -20,14 +18,14 @@ from brabeion_cli.render import visible
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass
 class Given:
     """The options that may stand before or after a command's name; of two the later one counts."""
 
-    db: str | None = None
-    badges: list[str] = field(default_factory=list)
-    config: str | None = None
-    debug: bool = False
+    def __init__(self) -> None:
+        self.db: str | None = None
+        self.badges: list[str] = []
+        self.config: str | None = None
+        self.debug = False
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -107,6 +105,8 @@ def now() -> datetime:
 
 def caller() -> str:
     """Who runs this: recorded with awards that are given or revoked by hand."""
+    import getpass
+
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
