@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -235,3 +238,28 @@ def test_a_read_only_database_is_out_of_reach(points: Project) -> None:
     points.directory.chmod(0o755)
     assert result.status == 75
     assert "out of reach" in result.err
+
+
+@pytest.mark.parametrize("module", ["click", "peewee"])
+def test_ctrl_c_while_modules_are_loaded_ends_the_command_in_silence(project: Project, module: str) -> None:
+    project.write(f"{module}.py", "import time; print('loading', flush=True); time.sleep(10)")
+    with project.start("fire", "it_happened", "--user", "u") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"loading\n"
+
+        process.send_signal(signal.SIGINT)
+
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT  # 130, as a shell sees it
+    assert err == b""
+
+
+def test_an_early_ctrl_c_that_is_ignored_stays_ignored(project: Project) -> None:
+    project.simple_badge("return None")
+    ignoring = "import os, sys; from signal import *; signal(SIGINT, SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    project.write("click.py", "import os, signal; os.kill(os.getpid(), signal.SIGINT); raise SystemExit('went on')")
+
+    command = [sys.executable, "-c", ignoring, *project.command("fire", "it_happened", "--user", "u")]
+    done = subprocess.run(command, cwd=project.directory, capture_output=True, text=True, check=False)
+
+    assert done.stderr == "went on\n"

@@ -164,7 +164,7 @@ def _end_once(site: Project, work: Work, seconds: float, number: signal.Signals,
 
 def _before_us(err: bytes) -> bool:
     """Whether Python was ended while it started, before any line of ours could run."""
-    return b"Traceback" in err and b"brabeion_cli/cli/main.py" not in err
+    return b"Traceback" in err and b"brabeion_cli/cli/group.py" not in err
 
 
 def _undisturbed(site: Project, *commands: Sequence[str], queries: Sequence[str] = TABLES) -> tuple[list[Any], float]:

@@ -50,6 +50,7 @@ class Main(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"brabeion_cli.cli.{COMMANDS[name]}")
+        begin()
         command: click.Command = getattr(module, name.replace("-", "_") + "_command")
         return command
 
@@ -60,7 +61,7 @@ class Main(click.Group):
             return super().main(args, prog_name, **extra)
         _prepare_process()
         args = [_as_utf8(argument) for argument in (sys.argv[1:] if args is None else args)]
-        before = signal.signal(signal.SIGTERM, _terminate)
+        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, _terminate)
         given = options.Given()
         try:
             status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
@@ -87,8 +88,15 @@ class Main(click.Group):
             if given.debug:
                 _show_traceback(error)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGINT, before[0])
+            signal.signal(signal.SIGTERM, before[1])
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def begin() -> None:
+    """All modules are there: from now on Ctrl-C is answered."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
