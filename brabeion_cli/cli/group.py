@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -94,7 +95,11 @@ class Main(click.Group):
 
 
 def begin() -> None:
-    """All modules are there: from now on Ctrl-C is answered."""
+    """All modules are there. From now on Ctrl-C is answered; and what was loaded is no garbage: neither a collection
+    nor the end of this process, nor of a forked one, has to look at it.
+    """
+    gc.freeze()
+    gc.enable()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
