@@ -142,7 +142,7 @@ class Child:
             elif time.monotonic() >= deadline:
                 return False
             else:
-                time.sleep(0.002)
+                time.sleep(0.0005)
         return True
 
     def _kill_group(self) -> None:
