@@ -106,7 +106,9 @@ def test_a_hostile_deferred_badge_hurts_only_itself(site: Project, kind: str) ->
 @pytest.mark.parametrize("deferred", [False, True])
 def test_what_badge_code_prints_goes_to_stderr(site: Project, deferred: bool) -> None:
     site.write("brabeion.toml", "")
-    site.simple_badge("for _ in range(50): print('x' * 1_000_000)\nos.write(1, b'raw')\nos.system('echo shell')", async_=deferred)
+    site.simple_badge(
+        "for _ in range(50): print('x' * 1_000_000)\nos.write(1, b'raw')\nos.system('echo shell')", async_=deferred
+    )
 
     fired = site.fire()
     result = site.run("process-queue", "--json") if deferred else fired
