@@ -16,14 +16,25 @@ CHUNK = 256 * 1024
 MAX_LINE = 64 * 1024 * 1024
 GZIP = b"\x1f"  # the first byte, which no JSON begins with
 BOM = b"\xef\xbb\xbf"
+BLANKS = b" \t\r"  # what JSON takes for blank; a line has no newline in it
 
 
 class Line(NamedTuple):
-    """One line, counted from 1, without its end. `whole` is False where it was cut at 64 MiB."""
+    """One line, counted from 1, as it came but for its newline. `whole` is False where it was cut at 64 MiB."""
 
     number: int
     data: bytes
     whole: bool = True
+
+    @property
+    def text(self) -> bytes:
+        """What it says: a byte order mark at the start of the stream is none of it."""
+        return self.data.removeprefix(BOM) if self.number == 1 else self.data
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing on it."""
+        return not self.text.strip(BLANKS)
 
 
 class Input:
@@ -61,8 +72,7 @@ class Input:
     def batches(self) -> Iterator[list[Line]]:
         """Non-empty lists of lines; what has come is given on at once, without waiting for more.
 
-        Blank lines are passed over (but counted), and so is a byte order mark at the start. Raises
-        `FileProblemError` where the input cannot be read on.
+        Blank lines are passed over (but counted). Raises `FileProblemError` where the input cannot be read on.
         """
         number, rest, cut = 0, bytearray(), False
         try:
@@ -70,20 +80,23 @@ class Input:
                 rest += chunk
                 if b"\n" in chunk:
                     *complete, rest = rest.split(b"\n")
+                    if cut:
+                        del complete[0][MAX_LINE:]
                     batch = [
-                        _line(number + index, data, not cut or index > 1) for index, data in enumerate(complete, 1)
+                        Line(number + index, bytes(data), not cut or index > 1)
+                        for index, data in enumerate(complete, 1)
                     ]
                     number += len(complete)
                     cut = False
-                    if batch := [line for line in batch if line.data.strip()]:
+                    if batch := [line for line in batch if not line.blank]:
                         yield batch
                 if len(rest) > MAX_LINE:
                     del rest[MAX_LINE:]
                     cut = True
         except (EOFError, zlib.error, OSError) as error:
             raise FileProblemError(f"{self.name} cannot be read after line {number}: {error}") from error
-        last = _line(number + 1, rest, not cut)
-        if last.data.strip():
+        last = Line(number + 1, bytes(rest), not cut)
+        if not last.blank:
             yield [last]
 
 
@@ -100,12 +113,6 @@ def _unzipped(stream: io.BufferedReader) -> Iterator[bytes]:
                 member, begun = zlib.decompressobj(wbits=31), False
     if begun:
         raise EOFError("the archive ends in the middle")
-
-
-def _line(number: int, data: bytearray, whole: bool) -> Line:
-    if number == 1:
-        data = data.removeprefix(BOM)
-    return Line(number, bytes(data), whole)
 
 
 def _unbuffered_stdin() -> Any:

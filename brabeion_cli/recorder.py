@@ -162,8 +162,8 @@ class Recorder:
     def _parse(self, line: Line) -> Event | EventError:
         try:
             if not line.whole:
-                raise EventError("the line is longer than 64 MiB")
-            return events.from_line(line.data, now=_now(), max_bytes=self._config.max_state_bytes)
+                raise EventError("the line is longer than 64 MiB; --rejects holds only so much of it")
+            return events.from_line(line.text, now=_now(), max_bytes=self._config.max_state_bytes)
         except EventError as error:
             return error
 
