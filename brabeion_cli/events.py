@@ -84,7 +84,7 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
     if len(line) > longest:
         raise EventError(f"the line has {len(line):,} bytes; at most {longest:,} are read (max_state_bytes)")
     try:
-        fields = parse_json(line.decode())
+        fields = parse_json(line.decode(), around=1)
     except UnicodeDecodeError as error:
         raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
     if not isinstance(fields, dict):
@@ -110,10 +110,10 @@ def longest_text(max_bytes: int) -> int:
     return 8 * max_bytes + 64 * 1024
 
 
-def parse_json(text: str) -> Any:
-    """Strict JSON, with what is wrong as an `EventError`."""
+def parse_json(text: str, *, around: int = 0) -> Any:
+    """Strict JSON, with what is wrong as an `EventError`; so many levels `around` a state do not count."""
     try:
-        return strictjson.parse(text)
+        return strictjson.parse(text, around=around)
     except strictjson.StrictJSONError as error:
         raise EventError(str(error)) from None
 
@@ -189,7 +189,7 @@ def _require_plain(value: object, path: str) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise EventError(f"{path} has the key {key!r:.80}, which is not text")
-            _require_plain(inner, f"{path}.{key}")
+            _require_plain(inner, f"{path}.{key[: strictjson.SHOWN]}")
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             _require_plain(inner, f"{path}[{index}]")

@@ -68,7 +68,7 @@ def _encode_mapping(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
         if type(key) is not str:
             raise TypeError(f"{path} has the key {key!r:.80}, which is not text")
         strictjson.check_string(key, f"a key of {path}")
-        encoded[key] = _encode(inner, f"{path}[{key!r}]")
+        encoded[key] = _encode(inner, f"{path}[{key[: strictjson.SHOWN]!r}]")
     return {TAG: "dict", "value": encoded} if TAG in encoded else encoded
 
 

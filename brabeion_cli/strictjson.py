@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from array import array
+from itertools import accumulate
 from typing import Any, NoReturn
 
-#: Arrays and objects inside one another. Python's own limit differs from version to version.
+#: Arrays and objects inside one another, and digits of an integer. Python's own limits differ from version to version,
+#: and with its environment.
 MAX_DEPTH = 200
+MAX_DIGITS = 4300
+
+SHOWN = 40  # characters of a key, where a message says what lies under it
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # as signed bytes: one level down, one up
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
 
 class StrictJSONError(ValueError):
     """The text is refused; the message says what it is and where."""
 
 
-def parse(text: str) -> Any:
+def parse(text: str, *, around: int = 0) -> Any:
     """The value of a JSON text. Raises `StrictJSONError` for NaN, Infinity, numbers out of range, lone surrogates,
     NUL, nesting deeper than `MAX_DEPTH` and whatever else is no JSON. Of equal keys the last one counts.
+
+    So many levels `around` the value do not count: a line of `ingest` is an object around a state.
     """
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(text)
+    if text.startswith("\ufeff"):
+        raise StrictJSONError("not JSON: it begins with a byte order mark (U+FEFF)")
+    if text.count("[") + text.count("{") > MAX_DEPTH + around and _depth(text) > MAX_DEPTH + around:
+        raise StrictJSONError(f"nested deeper than {MAX_DEPTH} levels")
     try:
         value = _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise StrictJSONError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except StrictJSONError:
         raise
-    except ValueError as error:  # int() refuses more than 4,300 digits
+    except ValueError as error:  # int(), where the environment has it take fewer digits
         raise StrictJSONError(f"a number is too long: {error}".partition(";")[0]) from None
     except RecursionError:
         raise StrictJSONError("nested too deep") from None
@@ -62,22 +75,17 @@ def _check_text(value: Any, path: str) -> None:
     elif isinstance(value, dict):
         for key, inner in value.items():
             check_string(key, f"a key at {path}" if path else "a key")
-            _check_text(inner, f"{path}.{key}" if path else key)
+            step = key[:SHOWN]  # a long key before each of many values would take long
+            _check_text(inner, f"{path}.{step}" if path else step)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _check_text(inner, f"{path}[{index}]")
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
-    for match in _STRINGS_AND_BRACKETS.finditer(text):
-        token = match[0]
-        if token in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise StrictJSONError(f"nested deeper than {MAX_DEPTH} levels")
-        elif token in "]}":
-            depth -= 1
+def _depth(text: str) -> int:
+    """How many brackets are open at most. Strings are skipped; what else is no JSON is left to the reader."""
+    brackets = _STRINGS.sub("", text).encode("ascii", "ignore").translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(array("b", brackets)), default=0)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -86,10 +94,16 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _finite(digits: str) -> float:
     value = float(digits)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise StrictJSONError(f"the number {digits:.40} is out of range")
     return value
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS and (count := len(digits.removeprefix("-"))) > MAX_DIGITS:
+        raise StrictJSONError(f"a number has {count:,} digits; at most {MAX_DIGITS:,}")
+    return int(digits)
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
