@@ -65,14 +65,15 @@ def revoke(
     Returns those that were held until now; empty where all of them were revoked before. Raises `NoSuchAwardError`
     where there never was one.
     """
-    user, reason, by = (text_or_number(value, what) for value, what in ((user, "user"), (reason, "reason"), (by, "by")))
+    given = {"user": user, "badge": slug, "reason": reason, "by": by}
+    user, slug, reason, by = (text_or_number(value, what) for what, value in given.items())
     if by == REPLAY:
         raise EventError(f"by is {by!r}, which stands for what `brabeion replay --prune` takes back; give another name")
     chosen = (Award.user == user) & (Award.badge == slug)
     if level is not None:
         chosen &= Award.level == level
     if key is not None:
-        chosen &= Award.key == key
+        chosen &= Award.key == text_or_number(key, "key")
     with store.transaction():
         found = list(Award.select().where(chosen).order_by(Award.level, Award.key, Award.occasion))
         if not found:

@@ -145,7 +145,7 @@ def leaders(*, badge: str | None = None, since: str | None = None, until: str | 
         fn.MAX(Award.awarded_at),
     ).where(Award.revoked_at.is_null())
     if badge is not None:
-        query = query.where(Award.badge == badge)
+        query = query.where(Award.badge == text_or_number(badge, "badge"))
     if since is not None:
         query = query.where(Award.awarded_at >= moment(since, "--since"))
     if until is not None:

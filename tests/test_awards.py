@@ -177,10 +177,20 @@ def test_an_answer_that_nobody_can_take(site: Project, command: str) -> None:
         assert b"defect" not in done.stderr
 
 
-def test_a_name_that_is_no_text_is_bad_input(site: Project) -> None:
-    for option in ("--user", "--badge"):
-        result = site.run("list", option, os.fsdecode(b"\xff"))
-        assert (result.status, "lone surrogate" in result.err) == (2, True)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "list --user",
+        "list --badge",
+        "leaderboard --badge",
+        "revoke --user alice --reason x --badge",
+        "revoke --user alice --reason x --badge points --key",
+    ],
+)
+def test_a_name_that_is_no_text_is_bad_input(site: Project, command: str) -> None:
+    result = site.run(*command.split(), os.fsdecode(b"\xff"))
+
+    assert (result.status, "lone surrogate" in result.err) == (2, True)
 
 
 def test_what_users_typed_forges_no_line_of_a_message(points: Project) -> None:
