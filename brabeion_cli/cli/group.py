@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -68,7 +69,9 @@ class Main(click.Group):
             status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
             sys.stdout.flush()
         except click.ClickException as error:
-            error.show()
+            shown = io.StringIO()
+            error.show(shown)
+            _notice_lines(shown.getvalue())
             status = error.exit_code
         except (click.Abort, KeyboardInterrupt):
             options.notice("interrupted")
@@ -133,7 +136,12 @@ def _show_traceback(error: BaseException) -> None:
     import traceback
 
     notes = getattr(error, "__notes__", ())
-    click.echo("\n".join(notes) if notes else "".join(traceback.format_exception(error)), err=True)
+    _notice_lines("\n".join(notes) if notes else "".join(traceback.format_exception(error)))
+
+
+def _notice_lines(text: str) -> None:
+    for line in text.splitlines():
+        options.notice(line)
 
 
 @click.command(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
