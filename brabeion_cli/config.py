@@ -161,8 +161,13 @@ def _zone_mistake(name: Any) -> str | None:
     return None
 
 
+def native(path: str) -> str:
+    """A path as Python hands it to the system: in UTF-8, also in a locale that knows only ASCII."""
+    return os.fsdecode(path.encode(errors="surrogateescape"))
+
+
 def _absolute(path: str, start: str) -> str:
-    return os.path.normpath(os.path.join(start, os.path.expanduser(path)))
+    return os.path.normpath(os.path.join(start, os.path.expanduser(native(path))))
 
 
 def _located(db: str, start: str, origin: str) -> str:

@@ -47,6 +47,8 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
                 click.echo(line)
         elif form == "csv":
             drawn = sys.stdout.isatty()
+            if not drawn and hasattr(sys.stdout, "reconfigure"):
+                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data, whatever the locale
             for line in render.csv_lines(CSV_COLUMNS, map(_csv_row, rows)):
                 print(render.visible(line) if drawn else line)  # click.echo() would drop escapes from the data
         else:

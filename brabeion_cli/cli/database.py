@@ -44,7 +44,7 @@ def migrate_command(as_json: bool) -> None:
 
 
 @db_command.command("backup")
-@click.argument("file")
+@click.argument("file", type=options.PATH)
 @click.option("--overwrite", is_flag=True, help="Replace FILE where it is there.")
 @options.as_json
 @options.everywhere

@@ -12,7 +12,7 @@ import click
 
 from brabeion_cli import events, render
 from brabeion_cli.cli import options
-from brabeion_cli.config import Config
+from brabeion_cli.config import Config, native
 from brabeion_cli.errors import EventError, FileProblemError
 from brabeion_cli.intake import Intake
 from brabeion_cli.isolation import Failure
@@ -73,7 +73,7 @@ def _state_text(given: str, max_bytes: int) -> str:
         if given == "-":
             data = sys.stdin.buffer.read(longest + 1) if sys.stdin is not None else b""
         elif given.startswith("@"):
-            with open(given[1:], "rb") as file:
+            with open(native(given[1:]), "rb") as file:
                 data = file.read(longest + 1)
         else:
             data = given.encode(errors="surrogateescape")

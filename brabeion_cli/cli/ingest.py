@@ -23,8 +23,10 @@ COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "e
 
 
 @click.command("ingest")
-@click.argument("file", default="-")
-@click.option("--rejects", metavar="FILE", help="Write the lines that were refused there, as they came.")
+@click.argument("file", type=options.PATH, default="-")
+@click.option(
+    "--rejects", type=options.PATH, metavar="FILE", help="Write the lines that were refused there, as they came."
+)
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or whose badge fails.")
 @options.as_json
 @options.everywhere

@@ -78,6 +78,16 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic since Click 
         return number
 
 
+class Path(click.ParamType):  # type: ignore[type-arg]
+    """A path, whatever the locale."""
+
+    name = "path"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> str:
+        return config.native(value)
+
+
+PATH = Path()
 COUNT = Number(int, 1, 2**63 - 1)  # what SQLite can count
 SECONDS = Number(float, 0, 10**9)
 

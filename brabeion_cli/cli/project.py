@@ -11,7 +11,7 @@ from brabeion_cli.cli import options
 
 
 @click.command("init")
-@click.argument("directory", default=".", metavar="[DIR]")
+@click.argument("directory", type=options.PATH, default=".", metavar="[DIR]")
 @options.as_json
 @options.everywhere
 def init_command(directory: str, as_json: bool) -> None:
