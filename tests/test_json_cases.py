@@ -377,18 +377,17 @@ def test_nothing_takes_long(name: str) -> None:
 def test_the_limits_are_ours_and_not_those_of_this_python(project: Project) -> None:
     lines = b"\n".join(as_line("a", text) for text in (b"9" * 4301, nested(200, ARRAYS), b"9" * 4300))
 
-    for digits in ("0", "100000"):
-        result = project.run("ingest", "--json", stdin=lines, env={"PYTHONINTMAXSTRDIGITS": digits})
-        assert (result.json["recorded"], result.json["rejected"]) == (1, 2)
+    result = project.run("ingest", "--json", stdin=lines, env={"PYTHONINTMAXSTRDIGITS": "0"})
+
+    assert (result.json["recorded"], result.json["rejected"]) == (1, 2)
 
 
 def test_the_deepest_state_goes_all_the_way(project: Project) -> None:
     """Recorded, frozen, judged, explained: also where each level costs more than one of Python's frames."""
     project.simple_badge("return BadgeAwarded(key=len(str(state['v'])))", slug="later", async_=True)
     project.simple_badge("return None", slug="never")
-    for kind in (ARRAYS, OBJECTS, MIXED):
-        line = as_line("alice", nested(199, kind)).replace(b'"case"', b'"it_happened"')
-        project.ok("ingest", stdin=line)
+    lines = b"\n".join(as_line("alice", nested(199, kind)) for kind in (ARRAYS, OBJECTS, MIXED))
+    project.ok("ingest", stdin=lines.replace(b'"case"', b'"it_happened"'))
     project.ok("process-queue")
 
     keys = {row["key"] for row in project.ok("list", "--json").json}

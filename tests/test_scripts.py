@@ -234,8 +234,7 @@ def compact(text: str) -> str:
     return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("locale", [LOCALES[0], LOCALES[-1]], ids=["ASCII", "UTF-8"])
-def test_files_may_have_names_of_every_script_in_every_locale(project: Project, locale: dict[str, str]) -> None:
+def test_files_may_have_names_of_every_script_where_python_knows_only_ascii(project: Project) -> None:
     project.write("שלום/brabeion.toml", 'db = "é.db"\nbadges = "日本"\n')
     (project.directory / "badges").rename(project.directory / "שלום" / "日本")
     project.write("é.json", '{"n": 1}')
@@ -248,7 +247,7 @@ def test_files_may_have_names_of_every_script_in_every_locale(project: Project, 
         (("db", "backup", "ö.db"), 0),
         (("init", "nö"), 0),
     ):
-        result = project.run(*given, *arguments, env=locale)
+        result = project.run(*given, *arguments, env=LOCALES[0])
         assert (result.status, "defect" in result.err) == (status, False), result
 
     names = {"שלום/é.db", "ü", "ö.db", "nö/brabeion.toml"}
@@ -283,15 +282,12 @@ def on_a_terminal(site: Project, *arguments: object, status: int = 0) -> str:
     [
         (("list",), 0),
         (("list", "--format", "csv"), 0),
-        (("list", "--format", "ndjson"), 0),
         (("leaderboard", "--limit", "1000"), 0),
         (("queue", "list"), 0),
-        (("badges",), 0),
         (("explain", "--user", ALL, "--badge", "echo"), 0),
         (("progress", "--user", ALL), 0),
         (("fire", ALL, "--user", ALL, "--id", ALL, "--state", "{}"), 2),
         (("fire", ALL, ALL), 2),
-        (("list", "--level", ALL[1:]), 2),
         (("--debug", "award", "--user", ALL, "--badge", ALL, "--reason", ALL), 2),
     ],
     ids=lambda value: "-".join(word for word in value if len(word) < 20) if isinstance(value, tuple) else None,
