@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from brabeion_cli import recorder
+from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.errors import LostProcessError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure
-from brabeion_cli.recorder import Announced, BatchRequest, FireAnswer, FireRequest, Slice
+from brabeion_cli.messages import Announced, BatchRequest, FireAnswer, FireRequest, Slice
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
+from brabeion_cli.watch import SharedWatch
 
 if TYPE_CHECKING:
     from brabeion_cli.lines import Line
@@ -33,7 +34,7 @@ class Intake:
     def __init__(self, config: Config, created: Callable[[], None] = lambda: None) -> None:
         """`created` is called where this made the database."""
         self._tell_created = created
-        self._child = SupervisedChild(partial(recorder.serve, config))
+        self._child = SupervisedChild(partial(_serve, config))
         self._kills: Counter[str] = Counter()
         self._last_kill: dict[str, Failure] = {}
 
@@ -109,3 +110,10 @@ class Intake:
         if not convicts:
             return doomed
         return {line.number: {**convicts, **doomed.get(line.number, {})} for line in lines}
+
+
+def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+    """The child's life. What knows the store is loaded here: the parent does not need it."""
+    from brabeion_cli import recorder
+
+    recorder.serve(config, watch, channel)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from brabeion_cli import application, engine, events, serving, sqlite
 from brabeion_cli.channel import Channel
@@ -15,7 +14,8 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
+from brabeion_cli.messages import Announced, BatchRequest, FireAnswer, FireRequest, Ready, Slice
+from brabeion_cli.outcomes import QUEUED, NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store
@@ -27,56 +27,6 @@ if TYPE_CHECKING:
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
 ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
-
-Doomed = Mapping[str, Failure]
-"""Badges that are not to be asked, with the failure that stands as their answer."""
-
-
-class Ready(NamedTuple):
-    """The child has loaded the badges and opened the store; `created` where that made the database."""
-
-    created: bool
-
-
-class FireRequest(NamedTuple):
-    """Record one event."""
-
-    event: Event
-    doomed: Doomed
-    strict: bool
-    dry_run: bool
-
-
-class FireAnswer(NamedTuple):
-    """An event is recorded (or would be). `unheard` has near matches where no badge listens to it, else None."""
-
-    recorded: Recorded
-    unheard: str | None
-
-
-class BatchRequest(NamedTuple):
-    """Record the events of some lines."""
-
-    lines: list[Line]
-    doomed: dict[int, dict[str, Failure]]
-    stop_on_error: bool
-
-
-class Slice(NamedTuple):
-    """What one transaction of `ingest` did: lines up to and with the index `done` are settled."""
-
-    done: int
-    counts: Counter[str]
-    rejected: list[tuple[Line, str]]
-    failed: list[tuple[int, str, Failure]]
-    unheard: Counter[str]
-    stopped: bool = False
-
-
-class Announced(NamedTuple):
-    """Receivers of `badge_awarded` have been called, and some failed."""
-
-    failures: list[str]
 
 
 class _DryRunError(Exception):

@@ -15,8 +15,8 @@ from brabeion_cli.config import Config
 from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.events import near_matches
 from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import NewAward
-from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.replay import Doomed, Replay, Result, Step
 from brabeion_cli.runner import Announce

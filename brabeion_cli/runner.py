@@ -17,8 +17,8 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, judge
+from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import NewAward
-from brabeion_cli.recorder import Announced
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 

@@ -17,8 +17,8 @@ from brabeion_cli.engine import EndlessAwardsError
 from brabeion_cli.entries import Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
+from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import AWARDED, DATED_BACK
-from brabeion_cli.recorder import Announced
 from brabeion_cli.runner import Announce, Judged, Ready
 from brabeion_cli.store import Store
 

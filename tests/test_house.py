@@ -65,20 +65,21 @@ ARROWS = {
     ),
     "startup": "channel children config confinement errors loader",
     "supervision": "channel children errors isolation startup watch",
+    "messages": "events isolation lines outcomes",
     "recorder": (
-        "application channel config engine errors events isolation lines outcomes registry serving signals sqlite "
-        "store watch"
+        "application channel config engine errors events isolation lines messages outcomes registry serving "
+        "signals sqlite store watch"
     ),
-    "intake": "config errors events isolation lines recorder supervision",
+    "intake": "channel config errors events isolation lines messages recorder supervision watch",
     "runner": (
         "application channel children config confinement deferred engine errors events grants isolation journal "
-        "judging loader outcomes recorder registry signals sqlite"
+        "judging loader messages outcomes registry signals sqlite"
     ),
     "replaying": (
-        "channel children config errors events isolation outcomes recorder registry replay runner serving startup "
+        "channel children config errors events isolation messages outcomes registry replay runner serving startup "
         "store stretch supervision watch"
     ),
-    "worker": "children config deferred engine entries grants isolation outcomes recorder runner startup store",
+    "worker": "children config deferred engine entries grants isolation messages outcomes runner startup store",
     "reports": "base errors events models registry",
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",

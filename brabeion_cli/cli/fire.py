@@ -16,8 +16,8 @@ from brabeion_cli.config import Config, native
 from brabeion_cli.errors import EventError, FileProblemError
 from brabeion_cli.intake import Intake
 from brabeion_cli.isolation import Failure
+from brabeion_cli.messages import FireAnswer
 from brabeion_cli.outcomes import AWARDED, ERROR, HELD, QUEUED, REVOKED, Outcome, place
-from brabeion_cli.recorder import FireAnswer
 
 
 @click.command("fire")

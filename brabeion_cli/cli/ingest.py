@@ -16,8 +16,8 @@ from brabeion_cli.cli.failures import Failures
 from brabeion_cli.errors import FileProblemError
 from brabeion_cli.intake import Intake
 from brabeion_cli.lines import Input
+from brabeion_cli.messages import Announced, Slice
 from brabeion_cli.outcomes import place
-from brabeion_cli.recorder import Announced, Slice
 
 COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
 

@@ -12,8 +12,8 @@ from brabeion_cli import events, render
 from brabeion_cli.cli import options
 from brabeion_cli.cli.failures import Failures
 from brabeion_cli.ledger import Change
+from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import place
-from brabeion_cli.recorder import Announced
 from brabeion_cli.replay import Result, Step
 from brabeion_cli.replaying import Anew, Replaying
 from brabeion_cli.stretch import Stretch
