@@ -102,7 +102,6 @@ def begin() -> None:
     nor the end of this process, nor of a forked one, has to look at it.
     """
     gc.freeze()
-    gc.enable()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
