@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from brabeion_cli import strictjson
 from brabeion_cli.days import Days
@@ -75,11 +74,13 @@ def _encode_mapping(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
 def _encode_moment(value: datetime.datetime | datetime.time) -> dict[str, Any]:
     encoded: dict[str, Any] = {"value": value.isoformat(), "fold": value.fold}
     zone = value.tzinfo
+    if zone is None or type(zone) is datetime.timezone:
+        return encoded
+    from zoneinfo import ZoneInfo
+
     if type(zone) is ZoneInfo and zone.key:
         return encoded | {"value": value.replace(tzinfo=None).isoformat(), "zone": zone.key}
-    if zone is not None and type(zone) is not datetime.timezone:
-        raise TypeError(f"a time has the zone {zone!r:.80}, which cannot be stored; use zoneinfo or a fixed offset")
-    return encoded
+    raise TypeError(f"a time has the zone {zone!r:.80}, which cannot be stored; use zoneinfo or a fixed offset")
 
 
 def _decode(value: Any) -> Any:
@@ -99,7 +100,11 @@ def _decode(value: Any) -> Any:
 
 def _decode_moment(encoded: dict[str, Any], kind: Any) -> Any:
     value = kind.fromisoformat(encoded["value"]).replace(fold=encoded["fold"])
-    return value.replace(tzinfo=ZoneInfo(encoded["zone"])) if "zone" in encoded else value
+    if "zone" not in encoded:
+        return value
+    from zoneinfo import ZoneInfo
+
+    return value.replace(tzinfo=ZoneInfo(encoded["zone"]))
 
 
 _ENCODERS: dict[type, Any] = {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from brabeion_cli import grants, source
+from brabeion_cli import frozen, grants, source
 from brabeion_cli.base import Badge
 from brabeion_cli.entries import AsOf, Entry
 from brabeion_cli.grants import Grant
@@ -83,8 +83,6 @@ class Case:
 
     def thawed(self, text: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
-        from brabeion_cli import frozen
-
         return self._complete(frozen.decode(text))
 
     def _complete(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +91,6 @@ class Case:
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:
     """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
-    from brabeion_cli import frozen  # only where badges are deferred
-
     state = case.state()
 
     def kept() -> str:

@@ -17,7 +17,7 @@ from brabeion_cli.config import BadgeDirectory
 from brabeion_cli.errors import BadgeLoadError, ConfigError
 from brabeion_cli.registry import Registry, badges
 
-ASYNC_AS_NAME = re.compile(r"\basync\s*[:=]")
+ASYNC_AS_NAME = r"\basync\s*[:=]"
 PACKAGE_PREFIX = "brabeion_badges_"
 _package_numbers = itertools.count(1)
 
@@ -107,7 +107,7 @@ def _execute(package: str, path: str) -> list[str]:
 
 def _syntax_mistake(error: SyntaxError, path: str) -> str:
     hint = ""
-    if ASYNC_AS_NAME.search(error.text or ""):
+    if re.search(ASYNC_AS_NAME, error.text or ""):
         hint = " (write async_ instead of async, which is a keyword since Python 3.7)"
     return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{hint}"
 

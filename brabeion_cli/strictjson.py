@@ -16,8 +16,9 @@ MAX_DIGITS = 4300
 
 SHOWN = 40  # characters of a key, where a message says what lies under it
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# As text: compiled when they are first used.
+SURROGATE = "[\ud800-\udfff]"
+_STRINGS = r'(?s)"(?:[^"\\]++|\\.)*+"?'
 _STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # as signed bytes: one level down, one up
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
@@ -65,7 +66,7 @@ def check_string(text: str, what: str) -> None:
     """Raise `StrictJSONError` where a string holds what cannot be stored or sent on: a lone surrogate or NUL."""
     if "\0" in text:
         raise StrictJSONError(f"{what} contains NUL (U+0000)")
-    if not text.isascii() and SURROGATE.search(text):
+    if not text.isascii() and re.search(SURROGATE, text):
         raise StrictJSONError(f"{what} contains a lone surrogate (it is not valid Unicode)")
 
 
@@ -84,7 +85,7 @@ def _check_text(value: Any, path: str) -> None:
 
 def _depth(text: str) -> int:
     """How many brackets are open at most. Strings are skipped; what else is no JSON is left to the reader."""
-    brackets = _STRINGS.sub("", text).encode("ascii", "ignore").translate(_STEPS, _NO_BRACKETS)
+    brackets = re.sub(_STRINGS, "", text).encode("ascii", "ignore").translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(array("b", brackets)), default=0)
 
 
