@@ -127,12 +127,22 @@ class Project:
             connection.close()
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where commands keep compiled modules when they may not lie beside the source: for this run of the tests only."""
+    base = tmp_path_factory.getbasetemp()
+    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled")
+
+
 @pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compiled: str) -> Iterator[None]:
     """No configuration of the person who runs the tests, no default database, and no badges left behind."""
     for name in list(os.environ):
         if name.startswith("BRABEION_"):
             monkeypatch.delenv(name)
+    if sys.dont_write_bytecode:  # a thousand commands would compile all modules, each anew
+        monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        monkeypatch.setenv("PYTHONPYCACHEPREFIX", compiled)
     monkeypatch.chdir(tmp_path)
     badges.clear()
     yield
