@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-from brabeion_cli.base import (
-    Badge,
-    BadgeAwarded,
-    BadgeDetail,
-    CountBadge,
-    DaysBadge,
-    Progress,
-    StreakBadge,
-    SumBadge,
-)
-from brabeion_cli.registry import badges
+    from brabeion_cli.base import (
+        Badge,
+        BadgeAwarded,
+        BadgeDetail,
+        CountBadge,
+        DaysBadge,
+        Progress,
+        StreakBadge,
+        SumBadge,
+    )
+    from brabeion_cli.registry import badges
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,10 +25,17 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __getattr__(name: str) -> Any:
+    """What badge authors import from here is loaded when they do: the command must see to Ctrl-C before that."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from brabeion_cli import base, registry
+
+    registry.badges.fire_with(_fire)
+    return registry.badges if name == "badges" else getattr(base, name)
+
+
 def _fire(event: str, /, **state: Any) -> Sequence[Any]:
     from brabeion_cli import application
 
     return application.possibly_award_badge(event, **state)
-
-
-badges.fire_with(_fire)
