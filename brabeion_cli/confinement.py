@@ -5,22 +5,34 @@ They keep accidents small. They are no protection from intentions: badge code ru
 
 from __future__ import annotations
 
+import contextlib
 import os
-import resource
 import sys
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
-
-from brabeion_cli.sqlite import Database
 
 OUT_OF_MEMORY = 72  # the exit status of a child in which badge code asked for more memory than it may have
 
 _memory_is_bounded = False
+_opening = False
+
+
+@contextlib.contextmanager
+def opening() -> Iterator[None]:
+    """A block in which it is brabeion that opens the database."""
+    global _opening
+    _opening = True
+    try:
+        yield
+    finally:
+        _opening = False
 
 
 def confine(db: str, mebibytes: int) -> None:
     """Bound the memory of this process, and let nobody but ourselves open the database `db` for writing."""
     global _memory_is_bounded
+    import resource
+
     # Of data where the system counts that (Linux), else of addresses.
     kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
     most = mebibytes * 1024 * 1024
@@ -29,7 +41,7 @@ def confine(db: str, mebibytes: int) -> None:
     _memory_is_bounded = True
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "sqlite3.connect" and not Database.connecting and _would_write(arguments[0], db):
+        if event == "sqlite3.connect" and not _opening and _would_write(arguments[0], db):
             raise PermissionError(
                 "a badge may not open brabeion's own database, whose lock it would hold; ask state['history'], "
                 "or open it with sqlite3.connect('file:…?mode=ro', uri=True)"
@@ -45,6 +57,8 @@ def end_without_memory() -> None:
 
 
 def _would_write(name: object, db: str) -> bool:
+    from urllib.parse import unquote
+
     try:
         path = os.fsdecode(name)  # type: ignore[arg-type]  # whatever badge code gave
         if path.startswith("file:"):

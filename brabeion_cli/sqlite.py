@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import peewee
 
+from brabeion_cli import confinement
 from brabeion_cli.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
 
 T = TypeVar("T")
@@ -34,9 +35,6 @@ class Database(peewee.SqliteDatabase):
     sixteen writers a worst wait of a third of a second where it gave seven seconds.
     """
 
-    connecting = False
-    """Whether it is we who open a database at this moment (see `confinement`)."""
-
     def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
         self.patience = patience
         mode = "rwc" if create else "rw"
@@ -45,11 +43,8 @@ class Database(peewee.SqliteDatabase):
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
 
     def _connect(self) -> Any:  # peewee calls it where it opens a connection
-        Database.connecting = True
-        try:
+        with confinement.opening():
             return super()._connect()  # type: ignore[misc]  # its stubs lack it
-        finally:
-            Database.connecting = False
 
     def begin(self, lock_type: Any = None) -> None:
         self._patiently(lambda: super(Database, self).begin(lock_type))

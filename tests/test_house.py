@@ -33,9 +33,9 @@ ARROWS = {
     "definition": "base days",
     "scaffold": "errors",
     "lines": "errors",
-    "sqlite": "errors",
+    "sqlite": "confinement errors",
     "frozen": "days strictjson",
-    "confinement": "sqlite",
+    "confinement": "",
     "isolation": "confinement source",
     "config": "days errors trust",
     "events": "errors strictjson",
@@ -158,8 +158,8 @@ def test_importing_the_package_is_light(project: Project) -> None:
 
 #: What `fire` has loaded at its end. A module more costs every user, and these tests a thousand times.
 PARENT = """
-    alias base channel children cli cli.fire cli.group cli.options config definition errors events grants intake
-    isolation loader messages outcomes registry render source startup strictjson supervision trust watch
+    alias base channel children cli cli.fire cli.group cli.options config confinement definition errors events grants
+    intake isolation loader messages outcomes registry render source startup strictjson supervision trust watch
 """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
@@ -167,7 +167,7 @@ CHILD = """
     serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
-STANDARD = "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle signal"
+STANDARD = "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource signal"
 
 FIRE = """
 import sys
