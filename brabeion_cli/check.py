@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from brabeion_cli import config, loader, startup
+from brabeion_cli import config, health, loader, startup
 from brabeion_cli.base import Badge
 from brabeion_cli.config import Config
 from brabeion_cli.errors import BrabeionError, StoreDamagedError
@@ -46,7 +48,7 @@ class Result:
         }
 
 
-def check(settings: Config) -> Result:
+def check(settings: Config, now: datetime) -> Result:
     """Load the badges and open the store of a configuration."""
     result = Result(list(config.describe(settings)))
     try:
@@ -61,10 +63,23 @@ def check(settings: Config) -> Result:
     try:
         with open_store(settings.db) as store:
             result.schema = SCHEMA_VERSION
-            result.problems += [StoreDamagedError(f"{settings.db}: {what}") for what in schema_problems(store)]
+            damage = [StoreDamagedError(f"{settings.db}: {what}") for what in schema_problems(store)]
+            result.problems += damage
+            if not damage:
+                result.warnings += health.warnings(store, _cron_line(settings), now)
     except BrabeionError as error:
         result.problems.append(error)
     return result
+
+
+def _cron_line(settings: Config) -> str:
+    """What has cron run the queue of this configuration."""
+    named = [("--config", settings.file)] if settings.file else []
+    named += [("--db", settings.db)] if settings.origins["db"] != settings.file else []
+    named += [("--badges", badges.path) for badges in settings.badges if badges.origin != settings.file]
+    options = " ".join(f"{option} {shlex.quote(path)}" for option, path in named)
+    line = f"* * * * *  brabeion {options} process-queue --max-time 50"
+    return line.replace("%", r"\%")  # which ends a line of cron otherwise
 
 
 def _unregistered(registry: Registry) -> list[str]:

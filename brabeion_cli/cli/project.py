@@ -41,7 +41,7 @@ def check_command(as_json: bool) -> int:
     \b
         brabeion check
     """
-    result = check.check(options.resolve())
+    result = check.check(options.resolve(), options.now())
     if as_json:
         click.echo(render.json_text(result.as_json()))
         return result.exit_status
