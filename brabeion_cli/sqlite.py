@@ -21,6 +21,7 @@ PAUSE = (0.001, 0.008)  # seconds between two tries, drawn at random
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+UNDECODABLE = "Could not decode to UTF-8"  # Python's own error, without a code
 # Where the system refuses to let a file grow (quota, ulimit) SQLite calls it an I/O error, not a full disk.
 CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 
@@ -70,7 +71,15 @@ class Database(peewee.SqliteDatabase):
             except peewee.OperationalError as error:
                 if primary_code(error) not in BUSY or time.monotonic() >= deadline:
                     raise
+            except UnicodeDecodeError as error:  # SQLite's message quotes damaged text
+                raise _malformed(error) from error
             time.sleep(PAUSE[0] + (PAUSE[1] - PAUSE[0]) * os.urandom(1)[0] / 255)
+
+
+def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
+    malformed = sqlite3.DatabaseError(f"text is malformed: {error}")
+    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return malformed
 
 
 def error_code(error: BaseException) -> int:
@@ -102,7 +111,7 @@ def store_error(error: BaseException, path: str) -> StoreError:
         return StoreBusyError(f"{path} is busy: others held its write lock for too long. Try again")
     if code == sqlite3.SQLITE_FULL or error_code(error) in CANNOT_GROW:
         return StoreFullError(f"{path}: database or disk is full. Make room, then try again")
-    if code in DAMAGED:
+    if code in DAMAGED or (code == 0 and UNDECODABLE in str(error)):
         return StoreDamagedError(
             f"{path} is damaged ({error}). `brabeion db verify` says more; restore a backup, then try again"
         )

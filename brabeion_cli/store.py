@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from brabeion_cli import sqlite
 from brabeion_cli.awarded import REPLAY
-from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreError
+from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreDamagedError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
@@ -203,6 +203,8 @@ def _check_identity(identity: Identity, path: str, create: bool) -> None:
     if identity.application == APPLICATION_ID:
         if identity.version > SCHEMA_VERSION:
             raise _too_new(path, identity.version)
+        if identity.version < 1:
+            raise StoreDamagedError(f"{path} is damaged (schema version {identity.version}); restore a backup")
     elif identity.application != 0 or identity.tables or identity.version:
         raise _foreign(path)
     elif not create:

@@ -229,6 +229,37 @@ def test_verify_finds_damaged_pages(points: Project) -> None:
     assert "Traceback" not in result.err
 
 
+def test_damaged_text_in_the_catalogue_is_a_message(points: Project) -> None:
+    """SQLite quotes it, and Python cannot decode what SQLite says."""
+    points.sql("PRAGMA journal_mode = delete")
+    points.db.write_bytes(points.db.read_bytes().replace(b"CREATE TABLE", b"CREATE \xff\xfeBLE"))
+
+    for command in ("list", "db verify", "check"):
+        result = points.run(*command.split())
+        assert result.status == 75, result
+        assert "is damaged (text is malformed" in result.err
+
+
+def test_damaged_text_in_a_row_is_a_message(points: Project) -> None:
+    points.sql("INSERT INTO tasks (event_number, badge, attempts, error) VALUES (1, 'b', 1, CAST(x'ff' AS TEXT))")
+
+    result = points.run("queue", "list")
+
+    assert (result.status, "is damaged (Could not decode to UTF-8" in result.err) == (75, True), result
+
+
+@pytest.mark.parametrize("version", [0, -5])
+def test_a_schema_version_that_never_was_is_damage(points: Project, version: int) -> None:
+    points.sql("PRAGMA journal_mode = delete")
+    points.sql(f"PRAGMA user_version = {version}")
+    before = points.db.read_bytes()
+
+    result = points.run("db", "verify")
+
+    assert (result.status, f"is damaged (schema version {version})" in result.err) == (75, True), result
+    assert points.db.read_bytes() == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_read_only_database_is_out_of_reach(points: Project) -> None:
     points.db.chmod(0o444)
