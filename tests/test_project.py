@@ -199,10 +199,10 @@ def test_a_backup_overwrites_only_when_told(points: Project) -> None:
     ("damage", "message"),
     [
         ("DELETE FROM events", "awards without their event"),
-        ("UPDATE awards SET level = 0", "awards whose level is below 1"),
+        ("UPDATE awards SET level = 0", "awards whose level is not a number from 1"),
         ("UPDATE events SET state = '[1]'", "events whose state is not a JSON object"),
-        ("UPDATE events SET tally = 0", "events without a tally"),
-        ("UPDATE events SET at = 'noon'", "events whose time is not UTC text"),
+        ("UPDATE events SET tally = 0", "events whose tally is not a number from 1"),
+        ("UPDATE events SET at = 'noon'", "events whose at is not UTC text"),
         ("DROP INDEX task_due_at", "task_due_at is missing from the schema"),
     ],
 )

@@ -1,0 +1,37 @@
+"""`db verify` finds pages that a disk has damaged; tests/faults/corruption.py says how they are."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.conftest import Project
+from tests.faults import corruption
+
+
+def test_verify_finds_damaged_pages(tmp_path: Path) -> None:
+    figures = corruption.corrupt_and_verify(tmp_path, random.Random(20261122), 140)
+
+    assert corruption.rate(figures) >= 0.95, figures
+    for kind in ("random page", "zeros", "torn sector", "swapped pages"):
+        assert figures[kind][corruption.FOUND] > 0
+        assert figures[kind][corruption.MISSED] == 0, figures
+
+
+def test_the_command_says_what_is_damaged_and_leaves_it_alone(project: Project) -> None:
+    rng = random.Random(20261122)
+    site = corruption.build(project.directory, rng)
+    damaged = project.directory / "damaged.db"
+    for kind in corruption.KINDS:
+        if kind == "flipped bit":
+            continue  # which may be harmless
+        pages = b"".join(corruption.damage(corruption.KINDS[kind], rng, site))
+        damaged.write_bytes(pages)
+
+        result = project.run("db", "verify", "--db", damaged)
+
+        assert result.status in (75, 78), (kind, result)
+        assert str(damaged) in result.err
+        assert "Traceback" not in result.err
+        assert damaged.read_bytes() == pages
+        assert [path.name for path in project.directory.glob("damaged.db*")] == ["damaged.db"]
