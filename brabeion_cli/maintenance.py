@@ -33,10 +33,12 @@ def backup(store: Store, path: str, *, overwrite: bool = False) -> int:
             )
     partial = f"{path}.{os.getpid()}.partial"
     try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(os.stat(store.path).st_mode)))
+        mode = stat.S_IMODE(os.stat(store.path).st_mode)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode | stat.S_IWUSR))
         with contextlib.closing(sqlite3.connect(partial)) as copy:
             store.database.raw().backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+        os.chmod(partial, mode)
         _sync(partial)
         os.replace(partial, path)
         _sync(os.path.dirname(os.path.abspath(path)))
