@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 KEPT_FORMATS = "\u200c\u200d"  # joiners, which words and emoji are made with
 SHOW_AFTER = 1.0  # seconds until a progress bar appears
 REDRAW = 0.1  # seconds between two drawings of it

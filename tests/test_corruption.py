@@ -13,7 +13,7 @@ def test_verify_finds_damaged_pages(tmp_path: Path) -> None:
     figures = corruption.corrupt_and_verify(tmp_path, random.Random(20261122), 140)
 
     assert corruption.rate(figures) >= 0.95, figures
-    for kind in ("random page", "zeros", "torn sector", "swapped pages"):
+    for kind in ("random page", "zeros", "torn sector", "random span", "swapped pages"):
         assert figures[kind][corruption.FOUND] > 0
         assert figures[kind][corruption.MISSED] == 0, figures
 

@@ -132,6 +132,12 @@ def test_the_addict_of_the_documentation_runs(tmp_path: Path) -> None:
     assert "alice  addict      1  Addict       2026-03-30 12:00:00  page_viewed" in shell(project, "brabeion list")
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target.partition("#")[0]).exists(), target
+
+
 def test_the_changelog_tells_of_this_version() -> None:
     import brabeion_cli
 
