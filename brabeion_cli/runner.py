@@ -56,7 +56,7 @@ def serve(config: Config, channel: Channel) -> None:
         error.add_note(traceback.format_exc())
         channel.send(error)
         return
-    channel.send(_ready(registry))
+    channel.send(readiness(registry))
     database = sqlite.Database(config.db)  # it connects when a badge asks for its history
     journal = Journal(database, config.timezone, registry.level_name)
     with Guard(config.task_timeout) as guard, contextlib.closing(database):
@@ -68,15 +68,17 @@ def serve(config: Config, channel: Channel) -> None:
                 database.close()  # a receiver may fire in its turn, over a connection of its own
                 channel.send(Announced(engine.announce(registry, guard, request.awards)))
             else:
-                channel.send(_run(request, registry, journal, guard))
+                channel.send(judged(request, registry, journal, guard))
 
 
-def _ready(registry: Registry) -> Ready:
+def readiness(registry: Registry) -> Ready:
+    """What the parent has to know of the badges."""
     names = {badge.slug: [badge.detail(level).name for level in range(1, len(badge.levels) + 1)] for badge in registry}
     return Ready(bool(badge_awarded), [badge.slug for badge in registry.listening_to(BADGE_AWARDED)], names)
 
 
-def _run(task: Task, registry: Registry, journal: Journal, guard: Guard) -> Judged | Failure:
+def judged(task: Task, registry: Registry, journal: Journal, guard: Guard) -> Judged | Failure:
+    """The answer of the task's badge."""
     badge = registry.get(task.badge)
     if badge is None:
         return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")

@@ -18,7 +18,7 @@ from brabeion_cli.entries import Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
 from brabeion_cli.messages import Announced
-from brabeion_cli.outcomes import AWARDED, DATED_BACK
+from brabeion_cli.outcomes import AWARDED, DATED_BACK, NewAward
 from brabeion_cli.runner import Announce, Judged, Ready
 from brabeion_cli.store import Store
 
@@ -185,36 +185,11 @@ class Worker:
         elif isinstance(answer, Failure):
             yield self._fail(work, answer)
 
-    def _finish(self, slot: _Slot, task: Task, grants: list[Grant]) -> Iterator[Report]:
-        """One transaction: the lease is still ours, the task goes, its awards come, and the tasks of badges that listen
-        to awards.
-        """
-        entry, endless = task.entry, None
-        with self._store.transaction():
-            held = deferred.finish(self._store, task)
-            entered = []
-            if held:
-                entered = engine.enter(self._store, grants, entry.at, event_number=entry.number, belated=True)
-            new = engine.new_awards(entered, entry.at, entry.number)
-            try:
-                self._put_off(slot, [grant for grant, outcome in entered if outcome in (AWARDED, DATED_BACK)], entry)
-            except EndlessAwardsError as error:
-                endless = str(error)
-        if not held:
-            yield LeaseLost(task)
-            return
-        yield Done(task, entered, endless)
+    def _finish(self, slot: _Slot, task: Task, grants: Sequence[Grant]) -> Iterator[Report]:
+        report, new = finish(self._store, task, grants, slot.ready, self._now())
+        yield report
         if new and slot.ready.receivers:
             self._send(slot, Announce(new))
-
-    def _put_off(self, slot: _Slot, granted: list[Grant], entry: Entry) -> None:
-        """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
-        for grant in granted if slot.ready.collectors else ():
-            name = slot.ready.level_names[grant.badge][grant.level - 1]
-            about = engine.award_entry(self._store, grant, name, entry)
-            engine.require_end(about)
-            for collector in slot.ready.collectors:
-                deferred.defer(self._store, collector, about, None, self._now())
 
     def _fail(self, task: Task, failure: Failure) -> Report:
         config = self._config
@@ -232,3 +207,31 @@ class Worker:
             slot.work = None
         if unfinished:
             deferred.give_back(self._store, unfinished, self._now())
+
+
+def finish(
+    store: Store, task: Task, grants: Sequence[Grant], ready: Ready, now: datetime
+) -> tuple[Done | LeaseLost, list[NewAward]]:
+    """One transaction: the lease is still ours, the task goes, its awards come, and the tasks of badges that listen to
+    awards. What became of the task, and the awards that are new.
+    """
+    entry, endless = task.entry, None
+    with store.transaction():
+        if not deferred.finish(store, task):
+            return LeaseLost(task), []
+        entered = engine.enter(store, grants, entry.at, event_number=entry.number, belated=True)
+        granted = [grant for grant, outcome in entered if outcome in (AWARDED, DATED_BACK)]
+        try:
+            _put_off(store, granted, entry, ready, now)
+        except EndlessAwardsError as error:
+            endless = str(error)
+    return Done(task, entered, endless), engine.new_awards(entered, entry.at, entry.number)
+
+
+def _put_off(store: Store, granted: Sequence[Grant], entry: Entry, ready: Ready, now: datetime) -> None:
+    """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
+    for grant in granted if ready.collectors else ():
+        about = engine.award_entry(store, grant, ready.level_names[grant.badge][grant.level - 1], entry)
+        engine.require_end(about)
+        for collector in ready.collectors:
+            deferred.defer(store, collector, about, None, now)
