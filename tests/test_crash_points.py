@@ -1,0 +1,330 @@
+"""R17: killed before any of its statements, an operation has happened or has not; run again, it ends as if it had never
+been killed.
+
+An operation runs in a child that kills itself before the first statement, the second, …, and at last after the final
+one. What it left on disk must then be what was there before, or what is there after, and what is there after where it
+had said so. The promise of `replay`, which commits in steps: what it told in a `Step` is there, and at most one step
+more. `Site.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, worker
+from brabeion_cli.base import Badge, BadgeAwarded
+from brabeion_cli.deferred import Task
+from brabeion_cli.engine import Engine
+from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.journal import Journal
+from brabeion_cli.outcomes import NewAward
+from brabeion_cli.registry import Registry
+from brabeion_cli.runner import Judged
+from brabeion_cli.store import APPLICATION_ID, Store, open_store
+from brabeion_cli.stretch import Stretch
+from tests.conftest import NOW
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+Tell = Callable[[Sequence[NewAward]], object]
+Operation = Callable[[Store, Tell], object]
+
+
+def nobody(awards: Sequence[NewAward]) -> None:
+    """Whom an operation tells that is not killed."""
+
+
+def registry_of(*, strict: bool) -> Registry:
+    """Badges of all kinds; with `strict` one of them gives less than it did, and one is new."""
+
+    class Level(Badge):
+        slug, levels, events, cumulative = "level", ["a", "b", "c"], ["e"], True
+
+        def award(self, **state: Any) -> BadgeAwarded:
+            return BadgeAwarded(level=state["n"])
+
+    class Failing(Badge):
+        slug, levels, events = "failing", ["One"], ["e"]
+
+        def award(self, **state: Any) -> BadgeAwarded:
+            raise ValueError("odd")
+
+    class Later(Badge):
+        slug, levels, events, async_ = "later", ["One"], ["e"], True
+
+        def award(self, **state: Any) -> BadgeAwarded | None:
+            return BadgeAwarded.several(BadgeAwarded(key=key) for key in ("any", state["history"].event.id))
+
+    class Loose(Badge):
+        slug, levels, events = "loose", ["One"], ["e"]
+
+        def award(self, **state: Any) -> BadgeAwarded | None:
+            return BadgeAwarded(key=state["history"].event.id) if state["n"] == 2 or not strict else None
+
+    class Collector(Badge):
+        slug, levels, events = "collector", ["One"], ["badge_awarded"]
+
+        def award(self, **state: Any) -> BadgeAwarded | None:
+            told = f"{state['badge']} {state['level']} {state['key']}"
+            return BadgeAwarded(key=told) if state["badge"] != "collector" else None
+
+    class New(Badge):
+        slug, levels, events, multiple = "new", ["One"], ["e"], True
+
+        def award(self, **state: Any) -> BadgeAwarded:
+            return BadgeAwarded()
+
+    registry = Registry()
+    for badge in (Level, Failing, Later, Loose, Collector, *((New,) if strict else ())):
+        registry.register(badge)
+    return registry
+
+
+class Site(NamedTuple):
+    """A store that holds something of everything; `task` is one that a worker holds."""
+
+    path: Path
+    registry: Registry
+    task: Task
+
+    def fire(self, store: Store, tell: Tell) -> None:
+        record(self.registry, store, "fired", "dave", 3)
+
+    def claim(self, store: Store, tell: Tell) -> None:
+        deferred.claim(store, 2, 60, 1, NOW + timedelta(seconds=30))
+
+    def finish(self, store: Store, tell: Tell) -> None:
+        with Guard(5) as guard:
+            answer = runner.judged(self.task, self.registry, Journal(store.database), guard)
+        assert isinstance(answer, Judged)
+        worker.finish(store, self.task, answer.grants, runner.readiness(self.registry), NOW)
+
+    def fail(self, store: Store, tell: Tell) -> None:
+        deferred.fail(store, self.task, Failure("odd", "odd.py:1"), 5, 0, NOW)
+
+    def give_back(self, store: Store, tell: Tell) -> None:
+        deferred.give_back(store, [self.task], NOW)
+
+    def retry(self, store: Store, tell: Tell) -> None:
+        deferred.retry(store, None, NOW)
+
+    def drop(self, store: Store, tell: Tell) -> None:
+        deferred.drop(store, None)
+
+    def give(self, store: Store, tell: Tell) -> None:
+        badge = manual.registered(self.registry, "level")
+        manual.give(store, badge, "carol", 3, None, by="bob", reason="quiz", now=NOW)
+
+    def revoke(self, store: Store, tell: Tell) -> None:
+        manual.revoke(store, "alice", "level", None, None, by="bob", reason="void", now=NOW)
+
+    def replay(self, store: Store, tell: Tell, *, prune: bool = False) -> None:
+        with Guard(5) as guard:
+            replay.Replay(self.registry, store, guard, Stretch(), now=NOW, prune=prune).run(
+                lambda step: tell(step.awards)
+            )
+
+    def prune(self, store: Store, tell: Tell) -> None:
+        self.replay(store, tell, prune=True)
+
+    def torn(self, store: Store, tell: Tell) -> None:
+        """What `finish` must not be: the task goes in one transaction, its awards come in another."""
+        with store.transaction():
+            deferred.finish(store, self.task)
+        self.give(store, tell)
+
+
+def record(registry: Registry, store: Store, id: str, user: str, n: int) -> None:
+    event = events.make("e", {"n": n}, user=user, id=id, at=NOW, now=NOW, max_bytes=1000)
+    with Guard(5) as guard, store.transaction():
+        Engine(registry, store, guard).record(event, NOW)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Of alice the later event is judged and the other is being judged; bob's tasks are dead, or their worker is."""
+    path = tmp_path_factory.mktemp("site") / "store.db"
+    before, after = registry_of(strict=False), registry_of(strict=True)
+    with open_store(str(path), create=True) as store:
+        for number, (user, n) in enumerate((("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1)), 1):
+            record(before, store, str(number), user, n)  # tasks 2 * number - 1 (failing) and 2 * number (later)
+        Site(path, after, claimed(store, 4)).finish(store, nobody)
+        deferred.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
+        claimed(store, 6, lease=10)
+        manual.give(store, manual.registered(after, "loose"), "bob", 1, "x", by="eve", reason="quiz", now=NOW)
+        return Site(path, after, claimed(store, 2))
+
+
+def claimed(store: Store, number: int, lease: float = 60) -> Task:
+    """That task, held by a worker."""
+    store.database.execute_sql("UPDATE tasks SET due_at = '2000' WHERE number = ?", (number,))
+    (task,) = deferred.claim(store, 1, lease, 5, NOW).tasks
+    assert task.number == number
+    return task
+
+
+@pytest.fixture(scope="module")
+def old(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of that store, in one of version 1."""
+    path = tmp_path_factory.mktemp("old") / "store.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in migrations.VERSION_1:
+            database.execute(statement)
+        database.execute("ATTACH ? AS new", (str(site.path),))
+        for table in ("events", "awards", "tasks"):
+            columns = ", ".join(f'"{row[1]}"' for row in database.execute(f"PRAGMA main.table_info({table})"))
+            assert database.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}").rowcount > 1
+        database.commit()
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute("PRAGMA user_version = 1")
+    return path
+
+
+def contents(path: Path) -> str:
+    """All that a store holds; a token by its being there, as it is drawn by lot."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        marks = [database.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
+        return re.sub("'[0-9a-f]{32}'", "'token'", "\n".join([*database.iterdump(), str(marks)]))
+
+
+def before_each_statement(action: Callable[[str], None]) -> None:
+    """From now on, on every connection of this process."""
+    connect = sqlite3.connect
+
+    def connect_traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(action)
+        return connection
+
+    sqlite3.connect = connect_traced  # type: ignore[assignment]
+
+
+class Death(NamedTuple):
+    """How often a child told of something that it had done, and before which statement it died; "" after the last."""
+
+    told: int
+    statement: str
+
+
+def killed(path: Path, operation: Operation, point: int) -> Death:
+    """Run the operation in a child that is killed before its statement number `point`."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            numbers = itertools.count()
+
+            def die(statement: str) -> None:
+                # Before one that only reads, the disk is as it is before the next one.
+                if not statement.startswith("SELECT") and next(numbers) == point:
+                    os.write(writing, statement.encode())
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            before_each_statement(die)
+            with open_store(str(path), create=True) as store:
+                operation(store, lambda awards: os.write(writing, b"\0"))
+                os.write(writing, b"\0")
+                os.kill(os.getpid(), signal.SIGKILL)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        *steps, statement = pipe.read().split(b"\0")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    return Death(len(steps), statement.decode())
+
+
+def states(path: Path, operation: Operation) -> list[str]:
+    """What the store holds before the operation, after each thing that it tells of, and after its end."""
+    found = [contents(path)]
+
+    def tell(awards: Sequence[NewAward]) -> None:
+        found.append(contents(path))
+        for (user, badge, level, key, occasion, _), *_ in awards:
+            assert f"VALUES('{user}','{badge}',{level},'{key}',{occasion}," in found[-1], "told, and not there"
+
+    with open_store(str(path), create=True) as store:
+        operation(store, tell)
+        tell([])
+    return found
+
+
+def walk(before: Path, operation: Operation) -> list[str]:
+    """Kill the operation at each point; the statements before which it was killed, and "" for the end."""
+    path = before.with_name("killed.db")
+
+    def copy() -> None:
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        if before.exists():
+            shutil.copy(before, path)
+
+    copy()
+    wanted = states(path, operation)
+    assert wanted[0] != wanted[-1]
+    statements: list[str] = []
+    while "" not in statements:
+        copy()
+        death = killed(path, operation, len(statements))
+        found = contents(path)
+        where = f"killed before statement {len(statements)} ({death.statement or 'after the last'})"
+        assert found in wanted[death.told : death.told + 2], f"{where} it left neither before nor after"
+        with open_store(str(path), create=True) as store:
+            assert list(maintenance.problems(store)) == [], where
+            operation(store, nobody)
+        assert contents(path) == wanted[-1], f"{where} and run again it came to another end"
+        statements.append(death.statement)
+    return statements
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "commits"),
+    [
+        ("fire", 18, 1), ("claim", 10, 1), ("finish", 12, 1), ("fail", 9, 1), ("give_back", 9, 1), ("retry", 9, 1),
+        ("drop", 9, 1), ("give", 11, 1), ("revoke", 9, 1), ("replay", 70, 4), ("prune", 120, 3),
+    ],
+)  # fmt: skip
+def test_killed_before_any_statement_it_has_happened_or_has_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
+) -> None:
+    monkeypatch.setattr(replay, "HOLD", 0)  # a step for each event
+    monkeypatch.setattr(ledger, "PAGE", 5)  # and for every five awards
+
+    statements = walk(site.path, getattr(site, name))
+
+    assert len(statements) >= points
+    assert statements.count("COMMIT") >= commits
+
+
+def test_killed_while_it_migrates_a_store_is_of_the_old_version_or_of_the_new(old: Path) -> None:
+    statements = walk(old, lambda store, tell: None)
+
+    assert len(statements) >= 20
+    assert "COMMIT" in statements
+
+
+def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path) -> None:
+    statements = walk(tmp_path / "none.db", lambda store, tell: None)
+
+    assert len(statements) >= 20
+    assert "COMMIT" in statements
+
+
+def test_the_walk_finds_an_operation_that_commits_in_its_middle(site: Site) -> None:
+    with pytest.raises(AssertionError, match=r"killed before statement \d+ .* it left neither before nor after"):
+        walk(site.path, site.torn)
