@@ -150,22 +150,27 @@ class Replay:
         if self._watch is not None:
             self._watch.line = entry.number
         cases = [Case(entry, self._journal, hindsight=True)]
-        seen: set[Grant] = set()
+        asked = {badge.slug for group in listening.values() for badge in group}
+        answered = set(asked)
+        seen: set[tuple[int, Grant]] = set()
         for case in cases:  # which grow meanwhile
-            earned: list[tuple[int, Grant]] = []
+            earned: set[tuple[int, Grant]] = set()
             for badge in listening.get(case.entry.name, ()):
-                for grant in self._judge(badge, case):
+                granted = self._judge(badge, case)
+                if granted is None:
+                    answered.discard(badge.slug)
+                for grant in granted or ():
                     position = self._settle(grant, case.entry, enter)
-                    if position is not None and grant not in seen:
-                        earned.append((position, grant))
-            if case.entry.position == 0 and BADGE_AWARDED in listening:
-                asked = {badge.slug for group in listening.values() for badge in group}
-                earned += self._ledger.earned_by(entry.number, but_for=asked)
-            seen.update(grant for _, grant in earned)
+                    if position is not None:
+                        earned.add((position, grant._replace(implied=False)))
             if BADGE_AWARDED in listening:
-                cases += [self._award_case(grant, case.entry) for _, grant in sorted(earned)]
+                if case.entry.position == 0 or answered != asked:  # of a badge that failed what stands, stands
+                    earned.update(self._ledger.earned_by(entry.number, but_for=answered))
+                cases += [self._award_case(grant, case.entry) for _, grant in sorted(earned - seen)]
+                seen |= earned
 
-    def _judge(self, badge: Badge, case: Case) -> list[Grant]:
+    def _judge(self, badge: Badge, case: Case) -> list[Grant] | None:
+        """What the badge gives; None where it failed."""
         entry = case.entry
         if badge.async_ and self._store.database.in_transaction():
             self._step()  # it may take its time
@@ -179,7 +184,7 @@ class Replay:
             self._fail(entry, badge, Failure(str(error)))
         except BadgeFailedError as error:
             self._fail(entry, badge, error.failure)
-        return []
+        return None
 
     def _fail(self, entry: Entry, badge: Badge, failure: Failure) -> None:
         self._failed.add(badge.slug)

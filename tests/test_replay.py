@@ -371,6 +371,21 @@ def test_a_badge_that_fails_is_told_and_none_of_its_awards_is_stale(site: Projec
     assert len(awards(site)) == 5
 
 
+def test_awards_for_the_awards_of_a_badge_that_fails_are_not_stale(project: Project) -> None:
+    project.simple_badge("return BadgeAwarded()", slug="base")
+    project.simple_badge(
+        "return BadgeAwarded(key=state['badge']) if state['badge'] != 'collector' else None",
+        slug="collector", events=["badge_awarded"],
+    )  # fmt: skip
+    project.fire()
+    project.simple_badge("raise ValueError('odd')", slug="base")
+
+    result = project.run("replay", "--prune", "--json")
+
+    assert (result.status, result.json["errors"], result.json["stale"]) == (1, 1, 0)
+    assert project.sql("SELECT count(*) FROM awards WHERE revoked_at IS NULL") == [(2,)]
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 @pytest.mark.parametrize("death", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
 def test_a_badge_that_ends_the_process_ends_nothing_else(site: Project, death: str, dry_run: bool) -> None:
