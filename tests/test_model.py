@@ -1,0 +1,442 @@
+"""R16: nothing lost, nothing doubled: whatever happens in whatever order, a store holds what a plain model says.
+
+The long form has other cases each time: pytest -m soak tests/test_model.py
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import run_state_machine_as_test as run
+
+from brabeion_cli import deferred, events, maintenance, manual, runner, worker
+from brabeion_cli.deferred import Task
+from brabeion_cli.engine import Engine
+from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
+from brabeion_cli.isolation import Failure, Guard
+from brabeion_cli.journal import Journal
+from brabeion_cli.replay import Replay, Result
+from brabeion_cli.runner import Judged
+from brabeion_cli.store import Store, open_store
+from brabeion_cli.stretch import Stretch
+from tests.conftest import NOW
+from tests.model import KINDS, USERS, Event, Key, Model, registry_of
+
+LEASE, MAX_ATTEMPTS, RETRY_DELAY = 60.0, 2, 30.0
+
+NUMBERS = st.integers(0, 6)
+FLAGS = st.booleans()
+PICKS = st.integers(0, 99)  # which of what there is
+FIRED = st.tuples(
+    st.sampled_from("ab"), st.sampled_from(USERS), NUMBERS, st.booleans(), st.sampled_from([0, 0, 0, 1, 3, 3600])
+)
+BATCHES = st.lists(FIRED, min_size=3, max_size=8)
+JUMPS = st.sampled_from([1, 31, 3600, -1, -7200])
+
+
+class Held(NamedTuple):
+    """A task that a worker was given, and its answer; by now another worker may hold it."""
+
+    task: Task
+    answer: Judged | Failure
+    keys: list[Key]  # what the model says of it
+
+
+class Site(RuleBasedStateMachine):
+    """A store in a file, and all that may happen to it. `ended` counts runs, with events in order and without."""
+
+    ended: ClassVar[Counter[bool]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.registry = registry_of(self.model)
+        self.ready = runner.readiness(self.registry)
+        self.now = NOW
+        self.held: list[Held] = []
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name, "store.db")
+        self.store = open_store(str(self.path), create=True)
+        self.in_order = True  # no event is recorded after one with a later moment
+        self.replays = False  # somebody replays, while tasks are still in the queue
+        self.meddling = False  # a person gives and revokes awards, and drops tasks
+        self.calm = 0  # steps since the badges were broken or mended, or the process died
+
+    @initialize(in_order=FLAGS, meddling=FLAGS, replays=FLAGS, broken=FLAGS, batch=BATCHES)
+    def begin(self, in_order: bool, meddling: bool, replays: bool, broken: bool, batch: list[Any]) -> None:
+        self.in_order, self.meddling, self.replays, self.model.broken = in_order, meddling, replays, broken
+        self.ingest(batch, 0)
+
+    # Events
+
+    @rule(fired=FIRED)
+    def fire(self, fired: Any) -> None:
+        self.record(self.store, [self.new(*fired)])
+
+    @rule(batch=BATCHES, again=PICKS)
+    def ingest(self, batch: list[Any], again: int) -> None:
+        made = []
+        for fired in batch:
+            made.append(self.new(*fired, ahead=len(made)))
+        known = self.with_id()
+        self.record(self.store, [*made, *known[again % len(known) :][:2]] if known else made)
+
+    def new(self, name: str, user: str, n: int, has_id: bool, ago: int, ahead: int = 0) -> Event:
+        """An event of some seconds ago; where they come in order, it happened no earlier than those before it."""
+        number = len(self.model.events) + ahead + 1
+        at = events.moment(self.now - timedelta(seconds=ago))
+        if self.in_order:
+            at = max([events.moment(self.now), *(event.at for event in self.model.events)])
+        return Event(number, name, user, at, f"id {number}" if has_id else None, n)
+
+    def with_id(self) -> list[Event]:
+        return [event for event in self.model.events if event.id is not None]
+
+    def record(self, store: Store, batch: list[Event]) -> None:
+        """As one transaction; the model records what is new."""
+        with Guard(5) as guard, store.transaction():
+            engine = Engine(self.registry, store, guard)
+            for event in batch:
+                assert engine.record(self.made(event), self.now).duplicate == (event in self.model.events)
+                if event not in self.model.events and store is self.store:
+                    self.model.record(event, self.now)
+
+    def made(self, event: Event, **other: Any) -> events.Event:
+        fields = {"user": event.user, "at": event.at, "id": event.id, **other}
+        return events.make(event.name, {"n": fields.pop("n", event.n)}, now=self.now, max_bytes=1000, **fields)
+
+    @precondition(lambda self: self.with_id())
+    @rule(pick=PICKS, other=st.sampled_from([{"n": 9}, {"user": "eve"}, {"at": "2000-01-01"}]))
+    def fire_other_content(self, pick: int, other: Any) -> None:
+        event = self.made(of(self.with_id(), pick), **other)
+        with pytest.raises(EventError, match="is taken by"), Guard(5) as guard, self.store.transaction():
+            Engine(self.registry, self.store, guard).record(event, self.now)
+
+    @precondition(lambda self: self.with_id())
+    @rule(pick=PICKS)
+    def fire_again(self, pick: int) -> None:
+        self.record(self.store, [of(self.with_id(), pick)])
+
+    # The queue
+
+    @rule(limit=st.integers(1, 3))
+    def claim(self, limit: int) -> None:
+        found = deferred.claim(self.store, limit, LEASE, MAX_ATTEMPTS, self.now)
+        assert ([task.number for task in found.tasks], sorted(found.died)) == self.model.claim(
+            limit, LEASE, MAX_ATTEMPTS, self.now
+        )
+        for task in found.tasks:
+            self.model.tasks[task.number].token = task.token
+            self.held.append(self.judge(task))
+
+    @rule(limit=st.integers(1, 3))
+    def leases_run_out(self, limit: int) -> None:
+        """And other workers claim what they were for."""
+        self.now += timedelta(seconds=LEASE + 1)
+        self.claim(limit)
+
+    @rule(rounds=st.integers(1, 3))
+    def work(self, rounds: int) -> None:
+        """As a worker does that nothing happens to."""
+        for _ in range(rounds):
+            before = len(self.held)
+            self.claim(2)
+            for pick in range(before, len(self.held)):
+                self.finish_or_fail(pick)
+
+    def judge(self, task: Task) -> Held:
+        known = self.model.tasks[task.number]
+        with Guard(5) as guard:
+            answer = runner.judged(task, self.registry, Journal(self.store.database), guard)
+        try:
+            keys = self.model.ask(known.kind, known.case, frozen=known.frozen)
+        except ValueError:
+            assert isinstance(answer, Failure)
+            return Held(task, answer, [])
+        assert isinstance(answer, Judged)
+        assert [grant[:5] for grant in answer.grants] == keys
+        return Held(task, answer, keys)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=PICKS)
+    def finish_or_fail(self, pick: int) -> None:
+        """Also by a worker that has lost its lease, or has done so before."""
+        task, answer, keys = of(self.held, pick)
+        is_ours = self.model.holds(task.number, task.token)
+        if isinstance(answer, Judged):
+            report, new = worker.finish(self.store, task, answer.grants, self.ready, self.now)
+            assert isinstance(report, worker.Done) == is_ours
+            assert [award.grant[:5] for award in new] == [key for key in keys if is_ours and self.model.lacks(key)]
+            if is_ours:
+                self.model.finish(task.number, keys, self.now)
+            return
+        setback = deferred.fail(self.store, task, answer, MAX_ATTEMPTS, RETRY_DELAY, self.now)
+        assert (setback is not None) == is_ours
+        if setback is not None:
+            assert (setback.due_at is None) == (task.attempts >= MAX_ATTEMPTS)
+            assert setback.due_at is None or self.is_later(setback.due_at, RETRY_DELAY * 2 ** (task.attempts - 1))
+            self.model.put_off(task.number, setback.due_at)
+
+    def is_later(self, due_at: str, seconds: float) -> bool:
+        later = (events.parse_moment(due_at) - self.now).total_seconds()
+        return seconds <= later <= seconds * 1.25
+
+    @precondition(lambda self: self.held)
+    @rule(pick=PICKS)
+    def give_back(self, pick: int) -> None:
+        task = of(self.held, pick).task
+        deferred.give_back(self.store, [task], self.now)
+        if self.model.holds(task.number, task.token):
+            known = self.model.tasks[task.number]
+            known.token, known.due_at, known.attempts = None, events.moment(self.now), known.attempts - 1
+
+    def dead(self) -> list[int]:
+        return [number for number, task in self.model.tasks.items() if task.due_at is None]
+
+    @precondition(lambda self: self.dead())
+    @rule()
+    def retry_the_dead(self) -> None:
+        dead = self.dead()
+        assert deferred.retry(self.store, None, self.now) == dead
+        self.retried(dead)
+
+    @precondition(lambda self: self.model.tasks)
+    @rule(pick=PICKS)
+    def retry(self, pick: int) -> None:
+        number = of(sorted(self.model.tasks), pick)
+        task = self.model.tasks[number]
+        if task.token and (task.due_at or "") > events.moment(self.now):
+            with pytest.raises(NoSuchTaskError, match="is running"):
+                deferred.retry(self.store, [number], self.now)
+        else:
+            deferred.retry(self.store, [number], self.now)
+            self.retried([number])
+
+    def retried(self, numbers: list[int]) -> None:
+        for task in map(self.model.tasks.__getitem__, numbers):
+            task.attempts, task.token, task.due_at = 0, None, events.moment(self.now)
+
+    @precondition(lambda self: self.meddling and self.model.tasks)
+    @rule(pick=PICKS)
+    def drop(self, pick: int) -> None:
+        number = of(sorted(self.model.tasks), pick)
+        assert deferred.drop(self.store, [number]) == [number]
+        del self.model.tasks[number]
+
+    # People
+
+    @precondition(lambda self: self.meddling)
+    @rule(
+        user=st.sampled_from(USERS), slug=st.sampled_from(["climber", "medal", "late_counted", "keyed"]),
+        level=st.integers(1, 3), key=st.sampled_from(["", "1"]),
+    )  # fmt: skip
+    def award_by_hand(self, user: str, slug: str, level: int, key: str) -> None:
+        badge, level = manual.registered(self.registry, slug), min(level, KINDS[slug].levels)
+        by = {"by": "eve", "reason": "quiz"}
+        manual.give(self.store, badge, user, level, key or None, now=self.now, **by)
+        self.model.give(user, KINDS[slug], level, key, self.now, given_by="eve", reason="quiz")
+
+    @precondition(lambda self: self.meddling)
+    @rule(user=st.sampled_from(USERS), slug=st.sampled_from([*KINDS]), level=st.sampled_from([None, 1, 2]))
+    def revoke(self, user: str, slug: str, level: int | None) -> None:
+        keys = [key for key in self.model.awards if key[:2] == (user, slug) and level in (None, key[2])]
+        by = {"by": "eve", "reason": "void"}
+        if not keys:
+            with pytest.raises(NoSuchAwardError):
+                manual.revoke(self.store, user, slug, level, None, now=self.now, **by)
+            return
+        held = {key for key in keys if self.model.awards[key].revoked_at is None}
+        rows = manual.revoke(self.store, user, slug, level, None, now=self.now, **by)
+        assert {(row.user, row.badge, row.level, row.key, row.occasion) for row in rows} == held
+        self.model.revoke(keys, "eve", self.now)
+
+    # Replay
+
+    @precondition(lambda self: self.replays)
+    @rule(prune=st.booleans(), dry_run=st.booleans())
+    def replay(self, prune: bool, dry_run: bool) -> None:
+        before = rows(self.store)
+        foreseen = self.replayed(self.store, prune=prune, dry_run=True)
+        assert rows(self.store) == before
+        if not dry_run:
+            assert self.replayed(self.store, prune=prune) == foreseen
+            self.model.replay(self.now, prune=prune)
+
+    def replayed(self, store: Store, **options: Any) -> Result:
+        with Guard(5) as guard:
+            result = Replay(self.registry, store, guard, Stretch(), now=self.now, **options).run(lambda step: None)
+        store.close()  # its temporary tables go
+        return result
+
+    # The world
+
+    @rule(seconds=JUMPS)
+    def clock(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: self.calm > 4)
+    @rule()
+    def break_or_mend(self) -> None:
+        self.calm = 0
+        self.model.broken = not self.model.broken
+
+    @precondition(lambda self: self.calm > 4)
+    @rule(what=st.sampled_from(["fire", "claim", "finish", "give"]), fired=FIRED, pick=PICKS)
+    def crash(self, what: str, fired: Any, pick: int) -> None:
+        """In the middle of a transaction; the workers are gone, too, and so are their tokens."""
+        self.calm = 0
+        lost = open_store(str(self.path))
+        lost.transaction().__enter__()
+        if what == "fire":
+            self.record(lost, [self.new(*fired)])
+        elif what == "claim":
+            deferred.claim(lost, 2, LEASE, MAX_ATTEMPTS, self.now)
+        elif what == "finish" and self.held:
+            task, answer, _ = of(self.held, pick)
+            worker.finish(lost, task, answer.grants if isinstance(answer, Judged) else [], self.ready, self.now)
+        else:
+            badge = manual.registered(self.registry, "medal")
+            manual.give(lost, badge, "ann", 1, None, by="eve", reason="quiz", now=self.now)
+        lost.database.raw().close()
+        self.store.close()
+        self.store = open_store(str(self.path))
+        self.held = []
+
+    # What holds at every moment
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        self.calm += 1
+        assert rows(self.store) == expected(self.model)
+
+    @invariant()
+    def every_award_has_its_event_or_its_giver(self) -> None:
+        assert self.store.database.execute_sql(
+            "SELECT count(*) FROM awards LEFT JOIN events ON number = event_number "
+            "WHERE number IS NULL AND (given_by IS NULL OR reason IS NULL)"
+        ).fetchone() == (0,)
+
+    @invariant()
+    def no_task_is_tried_too_often(self) -> None:
+        query = f"SELECT count(*) FROM tasks WHERE attempts > {MAX_ATTEMPTS}"
+        assert self.store.database.execute_sql(query).fetchone() == (0,)
+
+    # What holds at the end
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None:
+                self.reckon()
+        finally:
+            self.store.close()
+            self.folder.cleanup()
+
+    def reckon(self) -> None:
+        """Mend the badges, drain the queue, and compare what was awarded with what a replay gives from nothing."""
+        self.model.broken = False
+        due = [events.parse_moment(task.due_at) for task in self.model.tasks.values() if task.due_at]
+        self.now = max([self.now, *due])
+        while self.model.tasks:
+            self.now += timedelta(seconds=LEASE)
+            self.retry_the_dead()
+            self.work(1)
+        self.the_store_holds_what_the_model_holds()
+        assert list(maintenance.problems(self.store)) == []
+        from_nothing = self.replayed_from_nothing()
+        if self.in_order:
+            assert [key for key, award in self.model.awards.items() if award.revoked_by == "replay"] == []
+            if self.meddling:  # what was dropped may be missing
+                self.replay(prune=False, dry_run=False)
+            self.compare(from_nothing)
+        self.ended[self.in_order] += 1
+
+    def replayed_from_nothing(self) -> Model:
+        path = str(self.path.with_name("again.db"))
+        maintenance.backup(self.store, path)
+        again = Model(self.model.events)
+        again.replay(self.now)
+        with open_store(path) as store:
+            store.database.execute_sql("DELETE FROM awards")
+            self.replayed(store)
+            assert rows(store) == expected(again)
+        return again
+
+    def compare(self, from_nothing: Model) -> None:
+        by_hand = {key for key, award in self.model.awards.items() if award.event is None}
+        # What is held by hand is not earned, and so no badge that listens to awards hears of it.
+        unheard = {(user, "collector", 1, f"{slug} {level} {key}", 0) for user, slug, level, key, _ in by_hand}
+        earned, due = (
+            {key: (award.at, award.event) for key, award in model.awards.items() if key not in by_hand | unheard}
+            for model in (self.model, from_nothing)
+        )
+        assert earned.keys() == due.keys()
+        assert all(due[key] <= earned[key] for key in due)
+        if not self.meddling and not self.replays:  # which leaves what stands where it is
+            assert earned == due
+
+
+def of(what: list[Any], pick: int) -> Any:
+    return what[pick % len(what)]
+
+
+def rows(store: Store) -> tuple[Any, ...]:
+    """What the store holds, as `expected` has it."""
+    select = store.database.execute_sql
+    award = (
+        'SELECT "user", badge, level, "key", occasion, awarded_at, event_number, position, given_by, reason, '
+        "revoked_at, revoked_by FROM awards"
+    )
+    task = (
+        "SELECT number, badge, event_number, award, state IS NOT NULL, error IS NOT NULL, due_at, attempts, token "
+        "FROM tasks"
+    )
+    event = "SELECT number, name, \"user\", at, id, json_extract(state, '$.n') FROM events ORDER BY number"
+    return (
+        {row[:5]: row[5:] for row in select(award).fetchall()},
+        {row[0]: (*row[1:3], row[3] and told(row[3]), *row[4:]) for row in select(task).fetchall()},
+        [Event(*row) for row in select(event).fetchall()],
+    )
+
+
+def told(award: str) -> tuple[Any, ...]:
+    """Which award a task is about."""
+    fields = json.loads(award)
+    state = json.loads(fields["text"])
+    return fields["user"], state["badge"], state["level"], state["key"] or ""
+
+
+def expected(model: Model) -> tuple[Any, ...]:
+    return (
+        {key: dataclasses.astuple(award) for key, award in model.awards.items()},
+        {
+            number: (
+                task.kind.slug, task.case.event.number, task.case.award and task.case.award[:4],
+                task.frozen, task.failed, task.due_at, task.attempts, task.token,
+            )
+            for number, task in model.tasks.items()
+        },
+        model.events,
+    )  # fmt: skip
+
+
+def test_nothing_is_lost_and_nothing_doubled() -> None:
+    Site.ended.clear()
+    run(Site, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True))
+
+    assert min(Site.ended[True], Site.ended[False]) >= 5
+
+
+@pytest.mark.soak
+def test_nothing_is_lost_and_nothing_doubled_in_a_long_run() -> None:
+    run(Site, settings=settings(max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True))
