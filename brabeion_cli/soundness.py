@@ -28,7 +28,7 @@ def or_null(kind: Kind) -> Kind:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not strictjson.SURROGATE.search(value)
+    return isinstance(value, str) and not re.search(strictjson.SURROGATE, value)
 
 
 def _text(least: int, longest: int) -> Callable[[Any], bool]:

@@ -169,7 +169,9 @@ CHILD = """
     serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
-STANDARD = "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource signal"
+STANDARD = (
+    "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource signal"
+)
 
 FIRE = """
 import sys

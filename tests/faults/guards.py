@@ -26,7 +26,7 @@ GUARDS = [
     Guard("patience", "R1", "sqlite", "deadline = time.monotonic() + self.patience", "deadline = 0.0"),
     Guard("fire is one transaction", "R2", "recorder", f"{ATOMIC}{DEEP}recorded", f"{NOT}{DEEP}recorded"),
     Guard("unique ids", "R2", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("finish is one transaction", "R3", "worker", f"{ATOMIC}{DEEP[4:]}held", f"{NOT}{DEEP[4:]}held"),
+    Guard("finish is one transaction", "R3", "worker", "with store.transaction():\n", NOT),
     Guard("leases run out", "R3", "deferred", "timedelta(seconds=lease)", "timedelta(days=lease)"),
     Guard("a token for each claim", "R4", "deferred", "= ? AND token = ?", "= ? AND ? > ''"),
     Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
