@@ -10,7 +10,7 @@ from brabeion_cli import source
 from brabeion_cli.base import Badge, Progress
 from brabeion_cli.entries import END
 from brabeion_cli.events import moment
-from brabeion_cli.history import History, PastEvent
+from brabeion_cli.history import History
 from brabeion_cli.isolation import BadgeFailedError, Failure
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Ask
@@ -54,9 +54,8 @@ def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) ->
     # As of now, or of an event that is dated later than that.
     at = moment(now) if last is None else max(moment(now), last.at)
     asof = END._replace(at=at)
-    event = None if last is None else PastEvent(last)
-    history = History(journal, asof, user, event)
-    state = {**(event.state if event is not None else {}), "user": user}
+    history = History(journal, asof, user, last)
+    state = {**(history.event.state if history.event is not None else {}), "user": user}
     known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
     if isinstance(known, str):
         raise BadgeFailedError(Failure(known, source.short(source.of_class(type(badge), "progress"))))

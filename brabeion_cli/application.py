@@ -56,8 +56,10 @@ def adopt(settings: Config) -> None:
 
 def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
     with Guard(settings.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
-        with open_store(settings.db, create=True) as store, store.transaction():
-            recorded = Engine(badges, store, guard, timezone=settings.timezone).record(event, now)
+        with open_store(settings.db, create=True) as store:
+            awarding = Engine(badges, store, guard, timezone=settings.timezone)
+            with awarding.transaction():
+                recorded = awarding.record(event, now)
         if not badges.listening_to(event.name):
             near = events.near_matches(event.name, badges.event_names)
             print(f"brabeion: recorded, but no badge listens to {event.name!r}{near}", file=sys.stderr)

@@ -41,7 +41,7 @@ class Channel:
     def require_open(self) -> None:
         """End the process where code that it ran has closed descriptors which were not its own."""
         try:
-            os.fstat(self._answers)
+            os.get_inheritable(self._answers)  # the cheapest of what fails for one that is closed
         except OSError:
             os._exit(CLOSED_DESCRIPTORS)
 

@@ -53,7 +53,8 @@ def defer(
         "VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
         (entry.number, badge, state, moment(now), error, where, award),
     )
-    number: int = cursor.lastrowid
+    number = cursor.lastrowid
+    assert number is not None  # after an INSERT
     return number
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, Watch, freeze, judge
+from brabeion_cli.known import Known
 from brabeion_cli.outcomes import (
     AWARDED,
     DATED_BACK,
@@ -43,8 +45,11 @@ MAX_DEPTH = 20  # awards that lead to one another, before it is called endless
 class Engine:
     """Judges events by the badges of a registry and enters what they earn in a store.
 
-    The caller opens the transaction, so that one may hold many events, and enters the guard. `timezone` is where days
-    begin for badges that do not say.
+        with engine.transaction():
+            recorded = engine.record(event, now)
+
+    A transaction may hold many events. The caller enters the guard. `timezone` is where days begin for badges that do
+    not say.
     """
 
     def __init__(
@@ -54,6 +59,22 @@ class Engine:
         self._store = store
         self._ask = Asking(guard, watch)
         self._journal = Journal(store.database, timezone, registry.level_name)
+        self._known = Known(store)
+        self._in_transaction = False
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One short transaction of the store: all that is recorded in the block, or nothing."""
+        try:
+            with self._store.transaction():
+                self._known.begin()
+                self._in_transaction = True
+                yield
+        except BaseException:
+            self._known.forget()
+            raise
+        finally:
+            self._in_transaction = False
 
     def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> Recorded:
         """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
@@ -61,7 +82,9 @@ class Engine:
         Badges in `doomed` are not asked: what failed before stands as their answer. Raises `EventError` where the
         event's id is taken by another event.
         """
-        number = self._store.add_event(event)
+        if not self._in_transaction:  # but in one of the caller's: it may have been rolled back meanwhile
+            self._known.forget()
+        number = self._known.add_event(event)
         if number is None:
             return Recorded(event._replace(at=self._require_same(event)), True, [], [])
         recorded = Recorded(event, False, [], [])
@@ -100,10 +123,24 @@ class Engine:
 
     def _award(self, badge: Badge, case: Case, recorded: Recorded) -> None:
         entry = case.entry
-        entered = enter(self._store, judge(badge, case, self._ask), entry.at, event_number=entry.number)
+        entered = self._enter(judge(badge, case, self._ask), entry)
         outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
         recorded.outcomes.extend(outcomes or [Outcome(badge.slug, NONE)])
         recorded.awards.extend(new_awards(entered, entry.at, entry.number))
+
+    def _enter(self, granted: Sequence[Grant], entry: Entry) -> list[tuple[Grant, str]]:
+        """As `enter`, asking the store only of awards that are not known to be on record."""
+        entered = []
+        for grant in granted:
+            known = self._known.award(grant)
+            if known is None:
+                found = enter(self._store, [grant], entry.at, event_number=entry.number)
+                entered += found
+                for _, outcome in found:
+                    self._known.note_award(grant, REVOKED if outcome == REVOKED else HELD)
+            elif not grant.implied:
+                entered.append((grant, known))
+        return entered
 
     def _put_off(self, badge: Badge, case: Case, recorded: Recorded, now: datetime) -> None:
         text = freeze(badge, case, self._ask)

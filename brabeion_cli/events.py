@@ -13,6 +13,7 @@ MAX_NAME = 255
 RESERVED = ("history", "force_timestamp", "self")  # award(self, **state) could not take a second self
 BADGE_AWARDED = "badge_awarded"  # what an award is, as an event
 LINE_KEYS = ("event", "user", "at", "id", "state")
+_LINE_KEYS = frozenset(LINE_KEYS)
 
 
 class Event(NamedTuple):
@@ -53,8 +54,7 @@ def make(
     if name == BADGE_AWARDED:
         raise EventError(f"{BADGE_AWARDED} is what an award is, as an event, and not fired; choose another name")
     text = strictjson.compact(state)
-    size = len(text.encode())
-    if size > max_bytes:
+    if 4 * len(text) > max_bytes and (size := len(text.encode())) > max_bytes:
         raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
     return Event(
         name=_text(name, "the event's name"),
@@ -89,7 +89,8 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
         raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
     if not isinstance(fields, dict):
         raise EventError(f'the line is {_kind(fields)}; it must be an object: {{"event": …, "user": …}}')
-    if unknown := [key for key in fields if key not in LINE_KEYS]:
+    if not fields.keys() <= _LINE_KEYS:
+        unknown = [key for key in fields if key not in LINE_KEYS]
         near = near_matches(unknown[0], LINE_KEYS)
         raise EventError(f"unknown key {unknown[0]!r:.80}{near}; a line has {', '.join(LINE_KEYS)}")
     if fields.get("event") is None:
@@ -123,6 +124,8 @@ def moment(value: object, what: str = "at") -> str:
     the name under which it was given.
     """
     if isinstance(value, str):
+        if _is_recorded_form(value):
+            return value
         try:
             parsed = datetime.fromisoformat(value.strip())
         except ValueError:
@@ -139,9 +142,19 @@ def moment(value: object, what: str = "at") -> str:
     return parsed.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def _is_recorded_form(text: str) -> bool:
+    """Whether a moment is written as it is recorded: most are, where brabeion or a machine wrote them."""
+    if len(text) != 27 or f"{text[4]}{text[7]}{text[10]}{text[13]}{text[16]}{text[19]}{text[26]}" != "--T::.Z":
+        return False
+    try:
+        return datetime.fromisoformat(text).hour == int(text[11:13])  # 24:00 is another day's 00:00
+    except ValueError:
+        return False
+
+
 def text_or_number(value: object, what: str) -> str:
     """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is not str and isinstance(value, int) and not isinstance(value, bool):
         try:
             value = str(int(value))
         except ValueError:
@@ -150,6 +163,8 @@ def text_or_number(value: object, what: str) -> str:
 
 
 def _text(value: object, what: str) -> str:
+    if type(value) is str and 0 < len(value) <= MAX_NAME and value.isascii() and value.isprintable():
+        return value
     if value is None:
         raise EventError(f"no {what}" + ("; give one, or a user in the state" if what == "user" else ""))
     if not isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterator
@@ -55,18 +56,23 @@ class History:
     The event `badge_awarded` is the user's awards.
     """
 
-    def __init__(self, journal: Journal, asof: AsOf, user: str, event: PastEvent | None) -> None:
+    def __init__(self, journal: Journal, asof: AsOf, user: str, entry: Entry | None) -> None:
         self.user = user
-        self.event = event
         self._journal = journal
         self._asof = asof
+        self._entry = entry
 
     def __repr__(self) -> str:
         return f"<history of {self.user} as of {self._asof.at}>"
 
+    @functools.cached_property
+    def event(self) -> PastEvent | None:
+        """The event that is judged; None where none is."""
+        return _past(self._entry)
+
     def of(self, user: str | int) -> History:
         """Another user's, as of the same event."""
-        return History(self._journal, self._asof, text_or_number(user, "user"), self.event)
+        return History(self._journal, self._asof, text_or_number(user, "user"), self._entry)
 
     def count(self, /, *events: str, **where: Any) -> int:
         """How many events. Without `where` it costs the same for a hundred as for a million."""

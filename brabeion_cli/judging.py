@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import frozen, grants, source
 from brabeion_cli.base import Badge
-from brabeion_cli.entries import AsOf, Entry
+from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
 from brabeion_cli.grants import Grant
-from brabeion_cli.history import History, PastEvent
+from brabeion_cli.history import History
 from brabeion_cli.isolation import BadgeFailedError, Guard
 from brabeion_cli.journal import Journal
 
@@ -41,16 +41,20 @@ class Asking:
 
     def __init__(self, guard: Guard, watch: Watch | None = None, deferred: float | None = None) -> None:
         self._guard, self._watch = guard, watch
+        self._folders: dict[str, str] = {}
         self._sync, self._deferred = guard.seconds, guard.seconds if deferred is None else deferred
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
         """What `work()` returns. Raises `BadgeFailedError`."""
         self._guard.seconds = self._deferred if badge.async_ else self._sync
+        folder = self._folders.get(badge.slug)
+        if folder is None:
+            folder = self._folders[badge.slug] = source.folder_of(type(badge)) or ""
         if self._watch is None:
-            return self._guard.ask(work, source.folder_of(type(badge)))
+            return self._guard.ask(work, folder or None)
         self._watch.asking(badge.slug, self._guard.seconds)
         try:
-            return self._guard.ask(work, source.folder_of(type(badge)))
+            return self._guard.ask(work, folder or None)
         finally:
             self._watch.answered()
 
@@ -64,13 +68,11 @@ class Case:
     def __init__(
         self, entry: Entry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
     ) -> None:
-        asof = AsOf(entry.at, entry.number, entry.position)
-        if not hindsight:
-            asof = asof._replace(known=entry.number)
+        asof = AsOf(entry.at, entry.number, entry.position, LAST_NUMBER if hindsight else entry.number)
         self.entry = entry
-        self.history = History(journal, asof, entry.user, PastEvent(entry))
+        self.history = History(journal, asof, entry.user, entry)
         self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
-        self._flat = not any(isinstance(value, (dict, list)) for value in self._state.values())
+        self._flat = "{" not in entry.text[1:] and "[" not in entry.text  # nothing in it that badges could share
 
     @property
     def occasion(self) -> int:

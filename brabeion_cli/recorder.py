@@ -15,7 +15,7 @@ from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.messages import Announced, BatchRequest, FireAnswer, FireRequest, Ready, Slice
-from brabeion_cli.outcomes import QUEUED, NewAward
+from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store
@@ -76,7 +76,7 @@ class Recorder:
             if request.strict:
                 raise EventError(f"no badge listens to {event.name!r}{unheard}; nothing was recorded (--strict)")
         try:
-            with self._store.transaction():
+            with self._engine.transaction():
                 recorded = self._engine.record(event, _now(), request.doomed)
                 if request.dry_run:
                     raise _DryRunError
@@ -87,26 +87,23 @@ class Recorder:
         self._announce(recorded.awards)
 
     def _batch(self, request: BatchRequest) -> None:
-        parsed = [self._parse(line) for line in request.lines]
+        parsed = [self._parse(line) for line in request.lines]  # before others have to wait
         index = 0
         while index < len(parsed):
             time.sleep(max(0.0, self._breathe_until - time.monotonic()))
             self._stay()
-            result = Slice(index, Counter(), [], [], Counter())
-            awards: list[NewAward] = []
-            with self._store.transaction():
+            done = _Done(request)
+            with self._engine.transaction():
                 release_at = time.monotonic() + HOLD
-                while (
-                    index < len(parsed)
-                    and not result.stopped
-                    and (index == result.done or time.monotonic() < release_at)
-                ):
-                    result = self._line(request, index, parsed[index], result, awards)
+                while index < len(parsed) and not done.stopped:
+                    self._line(request.lines[index], parsed[index], done)
                     index += 1
+                    if time.monotonic() >= release_at:
+                        break
             self._breathe_until = time.monotonic() + BREATH
-            self._channel.send(result._replace(done=index - 1))
-            self._announce(awards)
-            if result.stopped:
+            self._channel.send(done.as_slice(index - 1))
+            self._announce(done.awards)
+            if done.stopped:
                 return
 
     def _parse(self, line: Line) -> Event | EventError:
@@ -117,32 +114,20 @@ class Recorder:
         except EventError as error:
             return error
 
-    def _line(
-        self, request: BatchRequest, index: int, event: Event | EventError, result: Slice, awards: list[NewAward]
-    ) -> Slice:
+    def _line(self, line: Line, event: Event | EventError, done: _Done) -> None:
         """Record one line's event inside the transaction, and count."""
-        line = request.lines[index]
-        result.counts["lines"] += 1
         self._watch.line = line.number
         try:
             if isinstance(event, EventError):
                 raise event
-            recorded = self._engine.record(event, _now(), request.doomed.get(line.number))
+            recorded = self._engine.record(event, _now(), done.doomed.get(line.number))
         except EventError as error:
-            result.counts["rejected"] += 1
-            result.rejected.append((line, str(error)))
-            return result._replace(stopped=request.stop_on_error)
-        result.counts["duplicates" if recorded.duplicate else "recorded"] += 1
-        result.counts["awarded"] += len(recorded.awards)
-        awards += recorded.awards
-        failed = [outcome for outcome in recorded.outcomes if outcome.error is not None]
-        result.counts["errors"] += len(failed)
-        result.counts["queued"] += sum(outcome.outcome == QUEUED for outcome in recorded.outcomes)
-        for outcome in failed:
-            result.failed.append((line.number, outcome.badge, Failure(outcome.error or "", outcome.where)))
+            done.rejected.append((line, str(error)))
+            done.stopped = done.stop_on_error
+            return
+        done.add(line, recorded)
         if not self._registry.listening_to(event.name):
-            result.unheard[event.name] += 1
-        return result._replace(stopped=bool(failed) and request.stop_on_error)
+            done.unheard[event.name] += 1
 
     def _announce(self, awards: list[NewAward]) -> None:
         failures = []
@@ -152,6 +137,46 @@ class Recorder:
                 self._stay()
                 failures += engine.announce(self._registry, self._guard, [award], self._watch)
         self._channel.send(Announced(failures))
+
+
+class _Done:
+    """What has been done in one transaction."""
+
+    def __init__(self, request: BatchRequest) -> None:
+        self.doomed, self.stop_on_error = request.doomed, request.stop_on_error
+        self.recorded = self.duplicates = self.queued = 0
+        self.awards: list[NewAward] = []
+        self.rejected: list[tuple[Line, str]] = []
+        self.failed: list[tuple[int, str, Failure]] = []
+        self.unheard: Counter[str] = Counter()
+        self.stopped = False
+
+    def add(self, line: Line, recorded: Recorded) -> None:
+        """Count an event that is recorded, or was before."""
+        if recorded.duplicate:
+            self.duplicates += 1
+            return
+        self.recorded += 1
+        self.awards += recorded.awards
+        for outcome in recorded.outcomes:
+            if outcome.outcome == QUEUED:
+                self.queued += 1
+            elif outcome.error is not None:
+                self.failed.append((line.number, outcome.badge, Failure(outcome.error, outcome.where)))
+                self.stopped = self.stop_on_error
+
+    def as_slice(self, index: int) -> Slice:
+        """The answer, once it is on disk; `index` is that of the last line."""
+        counts = Counter(
+            lines=self.recorded + self.duplicates + len(self.rejected),
+            recorded=self.recorded,
+            duplicates=self.duplicates,
+            rejected=len(self.rejected),
+            awarded=len(self.awards),
+            queued=self.queued,
+            errors=len(self.failed),
+        )
+        return Slice(index, counts, self.rejected, self.failed, self.unheard, self.stopped)
 
 
 def _now() -> datetime:

@@ -97,12 +97,15 @@ class Store:
             self._wal = True
         return self.database.atomic()
 
-    def add_event(self, event: Event) -> int | None:
-        """Enter an event in the journal; return its number, or None where its id is there already."""
-        tally, late = RecordedEvents(self.database).place(event.user, event.name, event.at)
+    def add_event(self, event: Event, place: tuple[int, bool] | None = None) -> int | None:
+        """Enter an event in the journal; return its number, or None where its id is there already.
+
+        `place` is what `RecordedEvents.place` says of it, where that is known.
+        """
+        tally, late = place or RecordedEvents(self.database).place(event.user, event.name, event.at)
         values = (event.name, event.user, event.at, event.id, event.text, tally, late)
         cursor = self.database.execute_sql(INSERT_EVENT, values)
-        number: int = cursor.lastrowid
+        number = cursor.lastrowid
         return number if cursor.rowcount == 1 else None
 
     def add_award(

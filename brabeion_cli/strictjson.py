@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import json.encoder
 import math
 import re
 from array import array
 from itertools import accumulate
+from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
 #: Arrays and objects inside one another, and digits of an integer. Python's own limits differ from version to version,
@@ -35,10 +37,12 @@ def parse(text: str, *, around: int = 0) -> Any:
     """
     if text.startswith("\ufeff"):
         raise StrictJSONError("not JSON: it begins with a byte order mark (U+FEFF)")
-    if text.count("[") + text.count("{") > MAX_DEPTH + around and _depth(text) > MAX_DEPTH + around:
+    deepest = MAX_DEPTH + around
+    if len(text) > deepest and text.count("[") + text.count("{") > deepest and _depth(text) > deepest:
         raise StrictJSONError(f"nested deeper than {MAX_DEPTH} levels")
     try:
-        value = _decoder.decode(text)
+        # Where the text is short, no number in it is too long.
+        value = (_decoder if len(text) > MAX_DIGITS else _short_decoder).decode(text)
     except json.JSONDecodeError as error:
         raise StrictJSONError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except StrictJSONError:
@@ -47,14 +51,14 @@ def parse(text: str, *, around: int = 0) -> Any:
         raise StrictJSONError(f"a number is too long: {error}".partition(";")[0]) from None
     except RecursionError:
         raise StrictJSONError("nested too deep") from None
-    if "\\u" in text or not text.isascii():
+    if "\\u" in text or not _is_unicode(text):
         _check_text(value, "")
     return value
 
 
 def compact(value: Any) -> str:
     """The shortest JSON text of a value."""
-    return _encoder.encode(value)
+    return "".join(_encode(value, 0))
 
 
 def canonical(value: Any) -> str:
@@ -66,8 +70,19 @@ def check_string(text: str, what: str) -> None:
     """Raise `StrictJSONError` where a string holds what cannot be stored or sent on: a lone surrogate or NUL."""
     if "\0" in text:
         raise StrictJSONError(f"{what} contains NUL (U+0000)")
-    if not text.isascii() and re.search(SURROGATE, text):
+    if not _is_unicode(text):
         raise StrictJSONError(f"{what} contains a lone surrogate (it is not valid Unicode)")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there is no lone surrogate in it."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_text(value: Any, path: str) -> None:
@@ -93,6 +108,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise StrictJSONError(f"{name} is not JSON; leave the field out, or write null")
 
 
+def _refuse_value(value: object) -> NoReturn:
+    raise TypeError(f"{value!r:.80} is no JSON")
+
+
 def _finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
@@ -107,4 +126,8 @@ def _integer(digits: str) -> int:
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_short_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+# As JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")), which makes this anew for each value.
+_encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]  # the stubs lack it
+    None, _refuse_value, encode_basestring, None, ":", ",", False, False, False
+)

@@ -56,8 +56,8 @@ ARROWS = {
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
     "engine": (
-        "awarded base deferred entries errors events grants isolation journal judging outcomes registry signals "
-        "store strictjson"
+        "awarded base deferred entries errors events grants isolation journal judging known outcomes registry "
+        "signals store strictjson"
     ),
     "replay": (
         "awarded base engine entries events grants isolation journal judging ledger outcomes registry store "
@@ -91,6 +91,7 @@ ARROWS = {
     "application": "config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",
+    "known": "events grants recorded store",
 }
 
 
@@ -165,8 +166,8 @@ PARENT = """
 """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
-    application awarded days deferred engine entries fields frozen history journal judging migrations recorded recorder
-    serving signals sqlite store
+    application awarded days deferred engine entries fields frozen history journal judging known migrations recorded
+    recorder serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
 STANDARD = (

@@ -19,20 +19,23 @@ class Guard(NamedTuple):
     without: str
 
 
-ATOMIC, NOT, DEEP = "with self._store.transaction():\n", "if True:\n", " " * 16
+OURS, NOT = "with store.transaction():\n        before", "if True:\n        before"
 
 GUARDS = [
     Guard("immediate transactions", "R1", "sqlite", 'lock_type="IMMEDIATE"', 'lock_type="DEFERRED"'),
     Guard("patience", "R1", "sqlite", "deadline = time.monotonic() + self.patience", "deadline = 0.0"),
-    Guard("fire is one transaction", "R2", "recorder", f"{ATOMIC}{DEEP}recorded", f"{NOT}{DEEP}recorded"),
+    Guard(
+        "fire is one transaction", "R2", "recorder",
+        "with self._engine.transaction():\n                recorded", "if True:\n                recorded",
+    ),
     Guard("unique ids", "R2", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("finish is one transaction", "R3", "worker", "with store.transaction():\n", NOT),
+    Guard("finish is one transaction", "R3", "worker", "with store.transaction():\n        if", "if True:\n        if"),
     Guard("leases run out", "R3", "deferred", "timedelta(seconds=lease)", "timedelta(days=lease)"),
     Guard("a token for each claim", "R4", "deferred", "= ? AND token = ?", "= ? AND ? > ''"),
     Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("creating is one transaction", "R6a", "store", "with store.transaction():\n", NOT),
+    Guard("creating is one transaction", "R6a", "store", OURS, NOT),
     Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
-    Guard("migrating is one transaction", "R6c", "store", "with store.transaction():\n", NOT),
+    Guard("migrating is one transaction", "R6c", "store", OURS, NOT),
     Guard("unfinished tasks go back", "R13", "worker", "        self._give_back(self._slots)", "        pass"),
     Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0"),
     Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0"),

@@ -1,0 +1,66 @@
+"""What the store is known to hold, while nobody else writes: it spares `ingest` most of its questions.
+
+It is bounded, and never the judge: the store's keys decide what is new.
+"""
+
+from __future__ import annotations
+
+from brabeion_cli.events import Event
+from brabeion_cli.grants import ANY_OCCASION, Grant
+from brabeion_cli.recorded import RecordedEvents
+from brabeion_cli.store import Store
+
+MOST = 50_000  # users with a name of event, and awards, that are remembered; then it begins anew
+
+
+class Known:
+    """Valid within a transaction that it was told of by `begin()`, and until that is rolled back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recorded = RecordedEvents(store.database)
+        self._seen: tuple[object, int] | None = None
+        self._tallies: dict[tuple[str, str], tuple[str, int]] = {}
+        self._awards: dict[tuple[str, str, int, str, int], str] = {}
+
+    def begin(self) -> None:
+        """A transaction has begun: forget everything, if another connection has written since the last one."""
+        database = self._store.database
+        seen = (database.raw(), database.execute_sql("PRAGMA data_version").fetchone()[0])
+        if seen != self._seen:
+            self.forget()
+            self._seen = seen
+
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._seen = None
+        self._tallies.clear()
+        self._awards.clear()
+
+    def add_event(self, event: Event) -> int | None:
+        """See `Store.add_event`. While a user's events of a name come in order, counting them takes no question."""
+        of_user = (event.user, event.name)
+        last = self._tallies.get(of_user)
+        if last is not None and event.at >= last[0]:
+            tally, late = last[1] + 1, False
+        else:
+            tally, late = self._recorded.place(event.user, event.name, event.at)
+        number = self._store.add_event(event, (tally, late))
+        if late:
+            self._tallies.pop(of_user, None)
+        elif number is not None:
+            if len(self._tallies) >= MOST:
+                self._tallies.clear()
+            self._tallies[of_user] = (event.at, tally)
+        return number
+
+    def award(self, grant: Grant) -> str | None:
+        """What an award is known to be, held or revoked; None where that is not known."""
+        return self._awards.get(grant[:5])
+
+    def note_award(self, grant: Grant, outcome: str) -> None:
+        """An award is on record from now on. Those of a single event are not remembered: they do not come again."""
+        if grant.occasion == ANY_OCCASION:
+            if len(self._awards) >= MOST:
+                self._awards.clear()
+            self._awards[grant[:5]] = outcome
