@@ -60,6 +60,7 @@ class Engine:
         self._ask = Asking(guard, watch)
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._known = Known(store)
+        self._level_names: dict[tuple[str, int], str] = {}
         self._in_transaction = False
 
     @contextlib.contextmanager
@@ -113,7 +114,7 @@ class Engine:
             except BadgeFailedError as error:
                 task = deferred.defer(self._store, badge.slug, case.entry, None, now, error.failure)
                 recorded.outcomes.append(Outcome(badge.slug, ERROR, task=task, **error.failure._asdict()))
-        if not self._registry.listening_to(BADGE_AWARDED):
+        if len(recorded.awards) == already or not self._registry.listening_to(BADGE_AWARDED):
             return []
         return [self._award_case(award.grant, case.entry) for award in recorded.awards[already:]]
 
@@ -124,7 +125,7 @@ class Engine:
     def _award(self, badge: Badge, case: Case, recorded: Recorded) -> None:
         entry = case.entry
         entered = self._enter(judge(badge, case, self._ask), entry)
-        outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
+        outcomes = [outcome_of(grant, self._level_name(badge, grant.level), outcome) for grant, outcome in entered]
         recorded.outcomes.extend(outcomes or [Outcome(badge.slug, NONE)])
         recorded.awards.extend(new_awards(entered, entry.at, entry.number))
 
@@ -141,6 +142,12 @@ class Engine:
             elif not grant.implied:
                 entered.append((grant, known))
         return entered
+
+    def _level_name(self, badge: Badge, level: int) -> str:
+        name = self._level_names.get((badge.slug, level))
+        if name is None:
+            name = self._level_names[badge.slug, level] = badge.detail(level).name
+        return name
 
     def _put_off(self, badge: Badge, case: Case, recorded: Recorded, now: datetime) -> None:
         text = freeze(badge, case, self._ask)

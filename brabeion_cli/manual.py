@@ -53,7 +53,7 @@ def give(
     with store.transaction():
         granted = grants.of_level(badge, level, user, key, _next_occasion(user, badge))
         entered = engine.enter(store, granted, moment(now), given_by=by, reason=reason)
-    outcomes = [outcome_of(grant, badge, outcome) for grant, outcome in entered]
+    outcomes = [outcome_of(grant, badge.detail(grant.level).name, outcome) for grant, outcome in entered]
     return outcomes, engine.new_awards(entered, moment(now))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from brabeion_cli.base import Badge
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
@@ -56,9 +55,9 @@ class Recorded(NamedTuple):
     awards: list[NewAward]
 
 
-def outcome_of(grant: Grant, badge: Badge, outcome: str) -> Outcome:
+def outcome_of(grant: Grant, level_name: str, outcome: str) -> Outcome:
     """An outcome that tells of one award."""
-    return Outcome(badge.slug, outcome, grant.user, grant.level, badge.detail(grant.level).name, grant.key or None)
+    return Outcome(grant.badge, outcome, grant.user, grant.level, level_name, grant.key or None)
 
 
 def place(failure: Failure) -> str:

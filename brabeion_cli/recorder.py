@@ -87,12 +87,13 @@ class Recorder:
         self._announce(recorded.awards)
 
     def _batch(self, request: BatchRequest) -> None:
-        parsed = [self._parse(line) for line in request.lines]  # before others have to wait
+        now = _now()
+        parsed = [self._parse(line, now) for line in request.lines]  # before others have to wait
         index = 0
         while index < len(parsed):
             time.sleep(max(0.0, self._breathe_until - time.monotonic()))
             self._stay()
-            done = _Done(request)
+            done = _Done(request, _now())
             with self._engine.transaction():
                 release_at = time.monotonic() + HOLD
                 while index < len(parsed) and not done.stopped:
@@ -106,11 +107,11 @@ class Recorder:
             if done.stopped:
                 return
 
-    def _parse(self, line: Line) -> Event | EventError:
+    def _parse(self, line: Line, now: datetime) -> Event | EventError:
         try:
             if not line.whole:
                 raise EventError("the line is longer than 64 MiB; --rejects holds only so much of it")
-            return events.from_line(line.text, now=_now(), max_bytes=self._config.max_state_bytes)
+            return events.from_line(line.text, now=now, max_bytes=self._config.max_state_bytes)
         except EventError as error:
             return error
 
@@ -120,13 +121,13 @@ class Recorder:
         try:
             if isinstance(event, EventError):
                 raise event
-            recorded = self._engine.record(event, _now(), done.doomed.get(line.number))
+            recorded = self._engine.record(event, done.now, done.doomed.get(line.number))
         except EventError as error:
             done.rejected.append((line, str(error)))
             done.stopped = done.stop_on_error
             return
         done.add(line, recorded)
-        if not self._registry.listening_to(event.name):
+        if not recorded.outcomes and not self._registry.listening_to(event.name):
             done.unheard[event.name] += 1
 
     def _announce(self, awards: list[NewAward]) -> None:
@@ -142,7 +143,8 @@ class Recorder:
 class _Done:
     """What has been done in one transaction."""
 
-    def __init__(self, request: BatchRequest) -> None:
+    def __init__(self, request: BatchRequest, now: datetime) -> None:
+        self.now = now
         self.doomed, self.stop_on_error = request.doomed, request.stop_on_error
         self.recorded = self.duplicates = self.queued = 0
         self.awards: list[NewAward] = []

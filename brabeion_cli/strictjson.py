@@ -41,8 +41,7 @@ def parse(text: str, *, around: int = 0) -> Any:
     if len(text) > deepest and text.count("[") + text.count("{") > deepest and _depth(text) > deepest:
         raise StrictJSONError(f"nested deeper than {MAX_DEPTH} levels")
     try:
-        # Where the text is short, no number in it is too long.
-        value = (_decoder if len(text) > MAX_DIGITS else _short_decoder).decode(text)
+        value = _read(text)
     except json.JSONDecodeError as error:
         raise StrictJSONError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except StrictJSONError:
@@ -72,6 +71,19 @@ def check_string(text: str, what: str) -> None:
         raise StrictJSONError(f"{what} contains NUL (U+0000)")
     if not _is_unicode(text):
         raise StrictJSONError(f"{what} contains a lone surrogate (it is not valid Unicode)")
+
+
+def _read(text: str) -> Any:
+    if len(text) > MAX_DIGITS:
+        return _decoder.decode(text)
+    # No number in so short a text is too long. Where nothing stands around the value, a look is spared at what does.
+    try:
+        value, end = _short_decoder.scan_once(text, 0)  # type: ignore[attr-defined]  # the stubs lack it
+        if end == len(text):
+            return value
+    except StopIteration:
+        pass
+    return _short_decoder.decode(text)
 
 
 def _is_unicode(text: str) -> bool:

@@ -49,7 +49,7 @@ ARROWS = {
     "loader": "alias config errors registry source trust",
     "grants": "base errors events",
     "judging": "base entries frozen grants history isolation journal source",
-    "outcomes": "base events grants isolation",
+    "outcomes": "events grants isolation",
     "store": "awarded errors events grants migrations recorded sqlite",
     "serving": "channel children config confinement errors isolation loader registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
