@@ -49,7 +49,8 @@ class Badge:
     `slug` names the badge for ever: lower-case letters, digits, `-` and `_`, 100 characters at most. `levels` is a
     non-empty list of names or `BadgeDetail`s, lowest first. `events` are the names of the events it listens to.
     With `multiple` every event may award it again (it then has one level); with `async_` it is judged by
-    `brabeion process-queue`; with `cumulative` level N grants the lower ones too.
+    `brabeion process-queue`; with `cumulative` level N grants the lower ones too. `asks` names further events that it
+    asks the history about: `brabeion db prune` keeps those, too.
     """
 
     slug: ClassVar[str]
@@ -58,6 +59,7 @@ class Badge:
     multiple: ClassVar[bool] = False
     async_: ClassVar[bool] = False
     cumulative: ClassVar[bool] = False
+    asks: ClassVar[Sequence[str]] = ()
 
     def award(self, **state: Any) -> BadgeAwarded | None:
         """Does this event earn the badge? `state["user"]` is always there; the rest is the caller's."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from brabeion_cli.base import Badge, BadgeDetail, DaysBadge, StreakBadge, SumBadge, ThresholdBadge
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+NAMES = (list, tuple, set, frozenset)
 # Bits of code.co_flags, as the module `inspect` names them.
 TAKES_KEYWORDS, IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR = 0x08, 0x20, 0x80, 0x200
 
@@ -69,14 +70,20 @@ def _events_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
     events = getattr(badge, "events", None)
     if events is None:
         yield Mistake("events", 'has no events; write events = ["points_awarded"]')
-    elif not isinstance(events, (list, tuple, set, frozenset)):
-        yield Mistake("events", f"events is {events!r:.80}; it must be a list of event names")
-    elif not events:
+    elif isinstance(events, NAMES) and not events:
         yield Mistake("events", "events is empty; a badge listens to at least one")
     else:
-        for event in events:
-            if not isinstance(event, str) or not event:
-                yield Mistake("events", f"event {event!r:.80} is not a name")
+        yield from _names_mistakes("events", events)
+    yield from _names_mistakes("asks", badge.asks)
+
+
+def _names_mistakes(attribute: str, names: object) -> Iterable[Mistake]:
+    if not isinstance(names, NAMES):
+        yield Mistake(attribute, f"{attribute} is {names!r:.80}; it must be a list of event names")
+        return
+    for name in names:
+        if not isinstance(name, str) or not name:
+            yield Mistake(attribute, f"event {name!r:.80} is not a name")
 
 
 def _switch_mistakes(badge: type[Badge]) -> Iterable[Mistake]:

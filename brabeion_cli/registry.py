@@ -87,6 +87,10 @@ class Registry:
         """The badges that listen to an event, in the order of registration."""
         return self._by_event.get(event, ())
 
+    def needing(self, event: str) -> Sequence[Badge]:
+        """The badges that listen to an event, or say that they ask the history about it."""
+        return [badge for badge in self if event in badge.events or event in badge.asks]
+
     @property
     def event_names(self) -> list[str]:
         """Every event that some badge listens to."""

@@ -59,6 +59,8 @@ def test_a_good_definition_has_no_mistakes(attributes: dict[str, Any]) -> None:
         ({"events": []}, "events", "empty"),
         ({"events": "it_happened"}, "events", "'it_happened'"),
         ({"events": ["fine", ""]}, "events", "event ''"),
+        ({"asks": "post_edited"}, "asks", "'post_edited'; it must be a list of event names"),
+        ({"asks": ["fine", None]}, "asks", "event None"),
         ({"multiple": 1}, "multiple", "True or False"),
         ({"async_": "yes"}, "async_", "True or False"),
         ({"cumulative": None}, "cumulative", "True or False"),

@@ -52,6 +52,15 @@ def test_every_rule_on_a_stream_written_by_hand(project: Project) -> None:
     assert {award["badge"] for award in awards} == set(loader.load([directory(BADGES)]).slugs)
 
 
+def test_badges_that_ask_say_about_which_events() -> None:
+    registry = loader.load([directory(BADGES_THAT_ASK)])
+    text = (Path(__file__).parent / "data" / "stackexchange.ndjson").read_text()
+    source = "".join(path.read_text() for path in BADGES_THAT_ASK.glob("*.py"))
+
+    for name in {json.loads(line)["event"] for line in text.splitlines()}:
+        assert bool(registry.needing(name)) == (f'"{name}"' in source), name
+
+
 @pytest.mark.parametrize(("site", "live"), [("conlang-meta", True), ("french-meta", False)])
 @pytest.mark.skipif(
     not SITES.is_dir(), reason=f"no data of whole sites in {SITES.parent.name}/stackexchange beside the project"

@@ -57,6 +57,7 @@ class Explainer(Badge):
     slug = "explainer"
     levels = [BadgeDetail("Explainer", "Edited and answered a question within 12 hours, answer score of 1 or more")]
     events = ["post_upvoted", "post_edited"]
+    asks = ["answer_posted", "post_downvoted"]
 
     def award(self, **state):
         history, question = state["history"], state["question_id"]

@@ -41,6 +41,7 @@ class SteadyAsker(Badge):
     """Well-received questions on a number of separate days, and more good questions than bad ones."""
 
     events = ["post_upvoted"]
+    asks = ["question_asked", "post_downvoted", "question_closed", "question_reopened"]
 
     def award(self, **state):
         history = state["history"]
