@@ -147,6 +147,17 @@ def give_back(store: Store, tasks: Sequence[Task], now: datetime) -> None:
             )
 
 
+def take_back(store: Store, now: datetime) -> None:
+    """End every lease, so that nobody enters what was judged until now; what was running is due at once, and that
+    attempt does not count. Call it in the transaction that changes what tasks are about.
+    """
+    store.database.execute_sql(
+        "UPDATE tasks SET token = NULL, attempts = attempts - (due_at > ?1), due_at = min(due_at, ?1) "
+        "WHERE token IS NOT NULL",
+        (moment(now),),
+    )
+
+
 def delay(attempts: int, retry_delay: float) -> float:
     """Seconds until the next try: doubled each time, up to an hour, and up to a quarter more by chance, so that
     tasks that failed together do not come back together.

@@ -210,14 +210,19 @@ def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int 
 
 
 def award_entry(store: Store, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
-    """The event that an award is, for badges that listen to `badge_awarded`; `entry` earned it."""
+    """The event that an award on record is, for badges that listen to `badge_awarded`; `entry` earned it."""
     on_record = store.award(grant)
     assert on_record is not None
+    return award_entry_at(on_record.position, grant, level_name, entry)
+
+
+def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
+    """The same, for an award whose place among those of the event is known."""
     return entry._replace(
         name=BADGE_AWARDED,
         user=grant.user,
         text=award_state(grant.badge, grant.level, level_name, grant.key),
-        position=on_record.position,
+        position=position,
         depth=entry.depth + 1,
     )
 

@@ -23,6 +23,14 @@ class NoSuchAwardError(BrabeionError):
     """Nothing to revoke."""
 
 
+class NoSuchEventError(BrabeionError):
+    """No event of that name, in the journal or in a badge."""
+
+
+class UserError(BrabeionError):
+    """A user that is not there, or one that is and should not be."""
+
+
 class NoSuchTaskError(BrabeionError):
     """No task with that number, or not one that the command can be used on."""
 

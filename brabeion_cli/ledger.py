@@ -28,6 +28,8 @@ NOTES = (
     'PRIMARY KEY ("user", badge, level, "key", occasion)) WITHOUT ROWID',
     'CREATE TEMP TABLE gained (badge TEXT, level INTEGER, "user" TEXT, '
     'PRIMARY KEY (badge, level, "user")) WITHOUT ROWID',
+    'CREATE TEMP TABLE origins ("user" TEXT, badge TEXT, level INTEGER, "key" TEXT, occasion INTEGER, event INTEGER, '
+    'event_user TEXT, awarded TEXT, PRIMARY KEY ("user", badge, level, "key", occasion)) WITHOUT ROWID',
 )
 STALE = """
     FROM awards a JOIN events e ON e.number = a.event_number
@@ -36,6 +38,20 @@ STALE = """
         AND g."key" = a."key" AND g.occasion = a.occasion
     )
 """
+#: On record, or new in the copy.
+STANDS = """
+    SELECT 1 FROM events WHERE number = ?1 AND "user" = ?2 AND (?3 IS NULL
+        OR EXISTS (SELECT 1 FROM main.awards WHERE event_number = ?1 AND "user" = ?3)
+        OR EXISTS (SELECT 1 FROM origins WHERE "user" = ?3 AND event = ?1))
+"""
+
+
+class Origin(NamedTuple):
+    """What an award rests on: an event and its user; and where it is for an award of that event, who got that."""
+
+    event: int
+    user: str
+    awarded: str | None
 
 
 class Change(NamedTuple):
@@ -73,6 +89,14 @@ class Ledger:
         """This award is new."""
         self._sql("INSERT OR IGNORE INTO gained VALUES (?, ?, ?)", grant.badge, grant.level, grant.user)
 
+    def note_origin(self, grant: Grant, origin: Origin) -> None:
+        """This award is new in the copy."""
+        self._sql("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *grant[:5], *origin)
+
+    def stands(self, origin: Origin) -> bool:
+        """Whether it is still there: events are pruned, users forgotten and renamed meanwhile."""
+        return bool(self._sql(STANDS, *origin))
+
     def forget_granted(self) -> None:
         """Before another walk."""
         self._sql("DELETE FROM granted")
@@ -101,29 +125,32 @@ class Ledger:
         return bool(cursor.rowcount)
 
     def differences(self, *, enter: bool) -> Iterator[list[NewAward]]:
-        """What the copy has and the store has not, a page at a time, in the order of the journal; with `enter` it is
-        brought into the store, and what the copy revoked is revoked there.
+        """What the copy gained and the store has not, a page at a time, in the order of the journal; with `enter` it is
+        brought into the store, and what the copy revoked is revoked there, as far as it rests on what it did.
         """
         self._sql("ALTER TABLE temp.awards RENAME TO foreseen")
-        same = " AND ".join(f'a."{column}" = f."{column}"' for column in ("user", "badge", "level", "key", "occasion"))
-        joined = f"temp.foreseen f LEFT JOIN main.awards a ON {same}"
+        joined = f"temp.foreseen f LEFT JOIN main.awards a USING {KEY}"
         self._sql(f"CREATE TEMP TABLE lost AS SELECT f.* FROM {joined} "
                   "WHERE f.revoked_by = ? AND a.badge IS NOT NULL AND a.revoked_at IS NULL", REPLAY)  # fmt: skip
-        self._sql(f"CREATE TEMP TABLE won AS SELECT f.* FROM {joined} WHERE f.revoked_at IS NULL "
-                  "AND f.event_number IS NOT NULL AND (a.badge IS NULL OR a.revoked_by = ?) "
+        self._sql("CREATE TEMP TABLE won AS SELECT f.*, o.event, o.event_user, o.awarded "
+                  f"FROM {joined} JOIN origins o USING {KEY} WHERE f.revoked_at IS NULL "
+                  "AND (a.badge IS NULL OR a.revoked_by = ?) "
                   "ORDER BY f.awarded_at, f.event_number, f.position", REPLAY)  # fmt: skip
-        for rows in self._pages("lost", "revoked_at, revoked_by, revoked_because"):
+        for rows in self._pages("lost", "event_number, revoked_at, revoked_by, revoked_because"):
             self.revoked.update((row[1], row[2]) for row in rows)
             with self._store.transaction() if enter else contextlib.nullcontext():
                 for row in rows if enter else ():
                     self._sql(f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} = "
-                              "(?, ?, ?, ?, ?) AND revoked_at IS NULL", *row[5:], *row[:5])  # fmt: skip
+                              "(?, ?, ?, ?, ?) AND event_number = ? AND revoked_at IS NULL",
+                              *row[6:], *row[:6])  # fmt: skip
             yield []
-        for rows in self._pages("won", "awarded_at, event_number"):
-            awards = [NewAward(Grant(*row[:5]), at=row[5], event=row[6]) for row in rows]
+        for rows in self._pages("won", "awarded_at, event, event_user, awarded"):
             with self._store.transaction() if enter else contextlib.nullcontext():
-                if enter:
-                    awards = [each for each in awards if self._store.add_award(each.grant, each.at, each.event)]
+                awards = [
+                    NewAward(grant, origin.event, at)
+                    for grant, at, origin in ((Grant(*row[:5]), row[5], Origin(*row[6:])) for row in rows)
+                    if not enter or (self.stands(origin) and self._store.add_award(grant, at, origin.event))
+                ]
             for award in awards:
                 self.note_gained(award.grant)
             yield awards

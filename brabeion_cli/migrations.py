@@ -80,5 +80,11 @@ VERSION_2 = (
     'ALTER TABLE "tasks" ADD COLUMN "award" TEXT',
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2]
+#: Which events are gone, and an index by which SQLite finds out that no task needs one that goes.
+VERSION_3 = (
+    'CREATE TABLE "prunes" ("name" TEXT NOT NULL PRIMARY KEY, "before" TEXT NOT NULL)',
+    'CREATE INDEX "task_event_number" ON "tasks" ("event_number")',
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3]
 SCHEMA_VERSION = len(MIGRATIONS)

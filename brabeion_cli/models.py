@@ -67,7 +67,7 @@ class Task(Table):
     """
 
     number = IntegerField(constraints=[SQL("PRIMARY KEY AUTOINCREMENT")])  # numbers are never used again
-    event = ForeignKeyField(Event, column_name="event_number", index=False)
+    event = ForeignKeyField(Event, column_name="event_number")
     badge = TextField()
     state = TextField(null=True)  # what freeze() returned; NULL: the event's own
     attempts = IntegerField(default=0)
@@ -82,4 +82,14 @@ class Task(Table):
         primary_key = False
 
 
-MODELS = [Event, Award, Task]
+class Prune(Model):
+    """Of the events of this name those before that moment were deleted, but for a few."""
+
+    name = TextField(primary_key=True)
+    before = TextField()
+
+    class Meta:
+        table_name = "prunes"
+
+
+MODELS = [Event, Award, Task, Prune]

@@ -35,11 +35,14 @@ COUNT = f"""
     FROM ({LATEST.format(columns="number, at, tally", limit=1)}) base
 """
 #: Where they are more: any entry may be the base, if those after it are added. Of the last few the one that was
-#: recorded last has the fewest late-comers.
+#: recorded last has the fewest late-comers. Those after one of a time that was pruned are not all there.
 COUNT_LATE = f"""
     SELECT base.tally + base.after + (SELECT count(*) {LATE_SINCE}) FROM (
-        SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
-        FROM ({LATEST.format(columns="number, at, tally", limit=16)}) ORDER BY number DESC LIMIT 1
+        SELECT * FROM (
+            SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
+            FROM ({LATEST.format(columns="number, at, tally", limit=16)})
+        ) WHERE after = 0 OR at >= coalesce((SELECT before FROM prunes WHERE name = :name), '')
+        ORDER BY number DESC LIMIT 1
     ) base
 """
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
@@ -65,9 +68,14 @@ class RecordedEvents:
         late = bool(self._rows(later, {"user": user, "name": name, "at": at}))
         return self.count(user, name, AsOf(at, LAST_NUMBER)) + 1, late
 
-    def entry(self, number: int) -> Entry:
-        """The event of that number."""
-        return Entry(*self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})[0])
+    def entry(self, number: int) -> Entry | None:
+        """The event of that number; None where it is gone."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})
+        return Entry(*rows[0]) if rows else None
+
+    def prunes(self) -> dict[str, str]:
+        """The names of which events were pruned, each with the moment before which they are gone."""
+        return dict(self._rows("SELECT name, before FROM prunes ORDER BY name", {}))
 
     def last_number(self) -> int:
         """The number of the event that was recorded last; 0 where there is none."""

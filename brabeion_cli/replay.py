@@ -18,7 +18,7 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, judge
-from brabeion_cli.ledger import Change, Ledger
+from brabeion_cli.ledger import Change, Ledger, Origin
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
@@ -38,6 +38,14 @@ class Step(NamedTuple):
     failures: list[tuple[Entry, str, Failure]]
 
 
+class Unsure(NamedTuple):
+    """A badge that needs events of which those before a moment were pruned: nothing of it is called stale."""
+
+    badge: str
+    event: str
+    before: str
+
+
 class Result(NamedTuple):
     """What a whole replay came to."""
 
@@ -45,6 +53,7 @@ class Result(NamedTuple):
     stale: int
     revoked: int
     changes: list[Change]
+    unsure: list[Unsure]
 
 
 class Doomed(NamedTuple):
@@ -90,8 +99,16 @@ class Replay:
         )  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
         self._done = self._total = 0
+        self._user = ""  # whose event is judged
         self._again = False  # whether failures have been told
-        self._failed: set[str] = set()
+        self._prunes = self._journal.recorded.prunes()
+        self._unsure = [
+            Unsure(badge.slug, name, before)
+            for name, before in self._prunes.items()
+            for badge in registry.needing(name)
+            if badge in self._badges
+        ]
+        self._silent = {unsure.badge for unsure in self._unsure}  # whose answers are not all there
         self._awards: list[NewAward] = []
         self._failures: list[tuple[Entry, str, Failure]] = []
         self._transaction = contextlib.ExitStack()
@@ -111,12 +128,14 @@ class Replay:
             self._step()
         changes = self._ledger.changes(self._badges, self._sure, self._stretch, pruned=self._prune)
         stale, revoked = sum(change.stale for change in changes), self._ledger.revoked.total()
-        return Result(self._stretch.count(self._store.database), stale, revoked, changes)
+        return Result(self._stretch.count(self._store.database), stale, revoked, changes, self._unsure)
 
     @property
     def _sure(self) -> list[str]:
         """Badges that have answered for every event; of the others nothing is called stale."""
-        return [badge.slug for badge in self._badges if badge.slug not in self._failed]
+        if self._journal.recorded.prunes() != self._prunes:  # meanwhile
+            return []
+        return [badge.slug for badge in self._badges if badge.slug not in self._silent]
 
     # The walk
 
@@ -138,7 +157,9 @@ class Replay:
         self._done, self._total, step_at = 0, stretch.count(database, names), time.monotonic() + HOLD
         with self._transaction:
             for number in stretch.numbers(database, names):
-                self._judge_event(self._journal.recorded.entry(number), listening, enter)
+                entry = self._journal.recorded.entry(number)
+                if entry is not None:  # else it has gone since its place was read
+                    self._judge_event(entry, listening, enter)
                 self._done += 1
                 if time.monotonic() >= step_at:
                     self._step()
@@ -149,9 +170,10 @@ class Replay:
         """Ask the badges about an event, and about the awards that it earned."""
         if self._watch is not None:
             self._watch.line = entry.number
+        self._user = entry.user
         cases = [Case(entry, self._journal, hindsight=True)]
         asked = {badge.slug for group in listening.values() for badge in group}
-        answered = set(asked)
+        answered = asked - self._silent
         seen: set[tuple[int, Grant]] = set()
         for case in cases:  # which grow meanwhile
             earned: set[tuple[int, Grant]] = set()
@@ -166,7 +188,7 @@ class Replay:
             if BADGE_AWARDED in listening:
                 if case.entry.position == 0 or answered != asked:  # of a badge that failed what stands, stands
                     earned.update(self._ledger.earned_by(entry.number, but_for=answered))
-                cases += [self._award_case(grant, case.entry) for _, grant in sorted(earned - seen)]
+                cases += [self._award_case(position, grant, case.entry) for position, grant in sorted(earned - seen)]
                 seen |= earned
 
     def _judge(self, badge: Badge, case: Case) -> list[Grant] | None:
@@ -187,7 +209,9 @@ class Replay:
         return None
 
     def _fail(self, entry: Entry, badge: Badge, failure: Failure) -> None:
-        self._failed.add(badge.slug)
+        if not self._ledger.stands(self._origin(entry)):
+            return
+        self._silent.add(badge.slug)
         if not self._again:
             self._failures.append((entry, badge.slug, failure))
 
@@ -197,18 +221,30 @@ class Replay:
         missing = on_record is None or on_record.revoked_by == REPLAY
         if missing and not enter:
             return None
-        self._ledger.note_granted(grant)
         if missing:
             self._begin()
-            if self._store.add_award(grant, entry.at, entry.number) and not self._ledger.apart:
-                self._awards.append(NewAward(grant, entry.number, entry.at))
-                self._ledger.note_gained(grant)
+            if not self._ledger.stands(self._origin(entry)):
+                return None
+        self._ledger.note_granted(grant)
+        if missing:
+            if self._store.add_award(grant, entry.at, entry.number):
+                self._gain(NewAward(grant, entry.number, entry.at), self._origin(entry))
             on_record = self._store.award(grant)
         return on_record.position if on_record is not None and on_record.event_number == entry.number else None
 
-    def _award_case(self, grant: Grant, entry: Entry) -> Case:
+    def _gain(self, award: NewAward, origin: Origin) -> None:
+        if self._ledger.apart:
+            self._ledger.note_origin(award.grant, origin)
+        else:
+            self._awards.append(award)
+            self._ledger.note_gained(award.grant)
+
+    def _origin(self, entry: Entry) -> Origin:
+        return Origin(entry.number, self._user, entry.user if entry.position else None)
+
+    def _award_case(self, position: int, grant: Grant, entry: Entry) -> Case:
         name = self._registry.level_name(grant.badge, grant.level)
-        return Case(engine.award_entry(self._store, grant, name, entry), self._journal, hindsight=True)
+        return Case(engine.award_entry_at(position, grant, name, entry), self._journal, hindsight=True)
 
     # Transactions
 

@@ -71,6 +71,18 @@ class Database(peewee.SqliteDatabase):
         if self.raw().in_transaction:
             super().rollback()
 
+    def rewrite(self) -> bool:
+        """Write the file anew, without a trace of what was deleted, and empty the write-ahead log; False where others
+        read in the log for as long as we wait.
+        """
+        self.execute_sql("VACUUM")
+        deadline = time.monotonic() + self.patience
+        while self.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() >= deadline:
+                return False
+            _pause()
+        return True
+
     def _patiently(self, action: Callable[[], T]) -> T:
         deadline = time.monotonic() + self.patience
         while True:
@@ -79,7 +91,11 @@ class Database(peewee.SqliteDatabase):
             except (peewee.OperationalError, sqlite3.OperationalError) as error:
                 if primary_code(error) not in BUSY or time.monotonic() >= deadline:
                     raise
-            time.sleep(PAUSE[0] + (PAUSE[1] - PAUSE[0]) * os.urandom(1)[0] / 255)
+            _pause()
+
+
+def _pause() -> None:
+    time.sleep(PAUSE[0] + (PAUSE[1] - PAUSE[0]) * os.urandom(1)[0] / 255)
 
 
 def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:

@@ -88,6 +88,7 @@ ARROWS = {
     "maintenance": "errors migrations soundness sqlite store",
     "health": "events store",
     "check": "base config errors health loader maintenance migrations registry source startup store",
+    "retention": "deferred errors events recorded registry store stretch strictjson",
     "application": "config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",

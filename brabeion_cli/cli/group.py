@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "replay",
     "award": "manual",
     "revoke": "manual",
+    "user": "user",
     "check": "project",
     "db": "database",
 }

@@ -100,7 +100,9 @@ def _tell(report: Report, config: Config) -> None:
     elif isinstance(report, Died):
         options.complain(f"task {report.number}: its workers kept dying; dead after {config.max_attempts} attempts")
     elif isinstance(report, LeaseLost):
-        options.notice(f"task {report.task.number}: its lease ran out or it was dropped; nothing was recorded here")
+        options.notice(
+            f"task {report.task.number}: its lease ran out, or it was dropped or taken back; nothing was recorded here"
+        )
     elif isinstance(report, ReceiversFailed):
         for failure in report.failures:
             options.notice(failure)

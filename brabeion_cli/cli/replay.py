@@ -67,6 +67,10 @@ def replay_command(
             else:
                 result = answer
     tally.failures.sum_up("mend it, then replay again")
+    for badge, event, before in result.unsure:
+        options.notice(
+            f"badge {badge} needs {event}, which was pruned before {before}: none of its awards is called stale"
+        )
     if as_json:
         click.echo(render.json_text(_json(result, tally) | ({"dry_run": True} if dry_run else {})))
     else:
