@@ -29,10 +29,12 @@ from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
 from brabeion_cli.store import INSERT_EVENT, Store, open_store
+from tests.benchmarks.measure import Row, Settings, figure
 
 NAME, END, DAY = "visited", datetime(2026, 11, 22, 18, 19), timedelta(days=1)
 MOST_DAYS = 1000  # over which the events of a user are spread; those of a small one are one a day
 LATE = 100  # every so manieth event of a user of whom some come late
+SIZES, ROUNDS = [100, 10_000, 1_000_000], 300
 LEAST_ROUNDS, ENOUGH = 2, 1.0  # a slow question is asked so often, or until so many seconds are over
 
 
@@ -148,30 +150,39 @@ def medians(ask: Callable[[User], Any], users: list[User], rounds: int) -> list[
     return [statistics.median(taken) for taken in times]
 
 
-def print_row(text: str, times: Sequence[float]) -> None:
-    print(f"{text:<54}", *(f"{taken:>13,.1f}" for taken in times), f"{times[-1] / times[0]:>9,.1f}", flush=True)
+def ask_all(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[float]]]:
+    """Every question with what it takes users of each size, in microseconds; and that for each day or event found."""
+    with tempfile.TemporaryDirectory() as folder, open_store(str(Path(folder) / "a.db"), create=True) as store:
+        fill(store, sizes)
+        for kind, suffix, questions in (("even", "", QUESTIONS), ("late", f"; 1 in {LATE} late", COUNTS)):
+            users = [find_user(store, f"{kind}-{size}", size) for size in sizes]
+            for text, ask in questions:
+                times = medians(ask, users, rounds)
+                yield text + suffix, times
+                if text in EACH:
+                    found = [int(ask(user)) for user in users]
+                    each = [taken / number for taken, number in zip(times, found, strict=True)]
+                    yield f"  {text}, for each {EACH[text]} of {', '.join(map(str, found))}", each
+
+
+def measure(settings: Settings) -> Iterator[Row]:
+    """The rows of S6: each question of a user with many events, against one with few."""
+    sizes = [10, 100] if settings.quick else SIZES
+    for text, times in ask_all(sizes, 5 if settings.quick else ROUNDS):
+        few, many = figure(times[0], "µs"), figure(times[-1], "µs")
+        yield Row("S6", f"{text.strip()}: {sizes[-1]:,} events against {sizes[0]:,}", many, few, times[-1] / times[0])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m tests.benchmarks.history", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 10_000, 1_000_000], help="events of a user")
-    parser.add_argument("--rounds", type=int, default=300, help="how often to ask, at most; default 300")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="events of a user")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often to ask, at most; default {ROUNDS}")
     options = parser.parse_args()
     sizes = sorted(set(options.sizes))
-    with tempfile.TemporaryDirectory() as folder, open_store(str(Path(folder) / "a.db"), create=True) as store:
-        fill(store, sizes)
-        print(
-            f"{'microseconds, where a user has so many events':<54}", *(f"{size:>13,}" for size in sizes), "    ratio"
-        )
-        for kind, suffix, questions in (("even", "", QUESTIONS), ("late", f"; 1 in {LATE} late", COUNTS)):
-            users = [find_user(store, f"{kind}-{size}", size) for size in sizes]
-            for text, ask in questions:
-                times = medians(ask, users, options.rounds)
-                print_row(text + suffix, times)
-                if text in EACH:
-                    found = [int(ask(user)) for user in users]
-                    each = [taken / number for taken, number in zip(times, found, strict=True)]
-                    print_row(f"  for each {EACH[text]} of {', '.join(map(str, found))}", each)
+    print(f"{'microseconds, where a user has so many events':<54}", *(f"{size:>13,}" for size in sizes), "    ratio")
+    for text, times in ask_all(sizes, options.rounds):
+        figures = (f"{taken:>13,.1f}" for taken in times)
+        print(f"{text:<54}", *figures, f"{times[-1] / times[0]:>9,.1f}", flush=True)
 
 
 if __name__ == "__main__":
