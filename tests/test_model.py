@@ -152,8 +152,8 @@ class Site(RuleBasedStateMachine):
         for _ in range(rounds):
             before = len(self.held)
             self.claim(2)
-            for pick in range(before, len(self.held)):
-                self.finish_or_fail(pick)
+            for held in self.held[before:]:
+                self.settle(held)
 
     def judge(self, task: Task) -> Held:
         known = self.model.tasks[task.number]
@@ -171,8 +171,22 @@ class Site(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(pick=PICKS)
     def finish_or_fail(self, pick: int) -> None:
-        """Also by a worker that has lost its lease, or has done so before."""
-        task, answer, keys = of(self.held, pick)
+        """Also by a worker that has done so before."""
+        self.settle(of(self.held, pick))
+
+    def lost(self) -> list[Held]:
+        """What workers do for which it is too late, as others do it now."""
+        ours = self.model.holds
+        return [held for held in self.held if held.task.number in self.model.tasks and not ours(*held.task[:2])]
+
+    @precondition(lambda self: self.lost())
+    @rule(pick=PICKS)
+    def come_back_late(self, pick: int) -> None:
+        self.settle(of(self.lost(), pick))
+
+    def settle(self, held: Held) -> None:
+        """What a worker does with its answer; where it has lost its lease, that is nothing."""
+        task, answer, keys = held
         is_ours = self.model.holds(task.number, task.token)
         if isinstance(answer, Judged):
             report, new = worker.finish(self.store, task, answer.grants, self.ready, self.now)
@@ -264,14 +278,16 @@ class Site(RuleBasedStateMachine):
     # Replay
 
     @precondition(lambda self: self.replays)
-    @rule(prune=st.booleans(), dry_run=st.booleans())
-    def replay(self, prune: bool, dry_run: bool) -> None:
+    @rule(prune=FLAGS, dry_run=FLAGS, broken=FLAGS)
+    def replay(self, prune: bool, dry_run: bool, broken: bool) -> None:
+        self.model.broken, broken_before = broken, self.model.broken
         before = rows(self.store)
         foreseen = self.replayed(self.store, prune=prune, dry_run=True)
         assert rows(self.store) == before
         if not dry_run:
             assert self.replayed(self.store, prune=prune) == foreseen
             self.model.replay(self.now, prune=prune)
+        self.model.broken = broken_before
 
     def replayed(self, store: Store, **options: Any) -> Result:
         with Guard(5) as guard:
@@ -357,7 +373,7 @@ class Site(RuleBasedStateMachine):
         if self.in_order:
             assert [key for key, award in self.model.awards.items() if award.revoked_by == "replay"] == []
             if self.meddling:  # what was dropped may be missing
-                self.replay(prune=False, dry_run=False)
+                self.replay(prune=False, dry_run=False, broken=False)
             self.compare(from_nothing)
         self.ended[self.in_order] += 1
 
