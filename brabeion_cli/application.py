@@ -9,7 +9,7 @@ import threading
 from datetime import datetime, timezone
 from typing import Any
 
-from brabeion_cli import config, engine, events, loader
+from brabeion_cli import config, engine, events, isolation, loader
 from brabeion_cli.config import BadgeDirectory, Config
 from brabeion_cli.engine import Engine
 from brabeion_cli.errors import NestedFireError
@@ -31,7 +31,7 @@ def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **sta
     database is open only meanwhile, so that the caller may fork and start threads as it likes.
     """
     with _one_at_a_time:
-        if Guard.asking:
+        if isolation.asking():
             raise NestedFireError(
                 f"possibly_award_badge({event!r}) was called inside award() or freeze(); a badge answers, it does not "
                 "fire. Call it from a receiver of badge_awarded instead"

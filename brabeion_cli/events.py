@@ -57,13 +57,13 @@ def make(
     if 4 * len(text) > max_bytes and (size := len(text.encode())) > max_bytes:
         raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
     return Event(
-        name=_text(name, "the event's name"),
-        user=who,
-        at=moment(at if at is not None else now),
-        dated=at is not None,
-        id=None if id is None else text_or_number(id, "id"),
-        state=state,
-        text=text,
+        _text(name, "the event's name"),
+        who,
+        moment(now if at is None else at),
+        at is not None,
+        None if id is None else text_or_number(id, "id"),
+        state,
+        text,
     )
 
 
@@ -84,7 +84,9 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
     if len(line) > longest:
         raise EventError(f"the line has {len(line):,} bytes; at most {longest:,} are read (max_state_bytes)")
     try:
-        fields = parse_json(line.decode(), around=1)
+        fields = strictjson.parse(line.decode(), around=1)
+    except strictjson.StrictJSONError as error:
+        raise EventError(str(error)) from None
     except UnicodeDecodeError as error:
         raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
     if not isinstance(fields, dict):
@@ -144,12 +146,17 @@ def moment(value: object, what: str = "at") -> str:
 
 def _is_recorded_form(text: str) -> bool:
     """Whether a moment is written as it is recorded: most are, where brabeion or a machine wrote them."""
-    if len(text) != 27 or f"{text[4]}{text[7]}{text[10]}{text[13]}{text[16]}{text[19]}{text[26]}" != "--T::.Z":
+    if len(text) != 27 or text[10] != "T" or text[19] != "." or text[26] != "Z":
+        return False
+    if (
+        text[4] != "-" or text[7] != "-" or text[13] != ":" or text[16] != ":" or text[11:13] == "24"
+    ):  # the next day's 0
         return False
     try:
-        return datetime.fromisoformat(text).hour == int(text[11:13])  # 24:00 is another day's 00:00
+        datetime.fromisoformat(text)
     except ValueError:
         return False
+    return True
 
 
 def text_or_number(value: object, what: str) -> str:

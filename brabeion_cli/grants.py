@@ -43,6 +43,8 @@ def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[
         raise WrongAnswerError(
             f"award() of badge {badge.slug!r} answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None"
         )
+    if answer.also == ():
+        return _levels(badge, answer, user, occasion)
     grants: list[Grant] = []
     for awarded in _flat(badge, answer):
         grants += _levels(badge, awarded, user, occasion)
@@ -79,9 +81,10 @@ def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> li
     `occasion` counts only where a `multiple` badge is given without a key.
     """
     occasion = occasion if badge.multiple and key == NO_KEY else ANY_OCCASION
-    lower = range(1, level) if badge.cumulative else ()
-    granted = [Grant(user, badge.slug, below, key, occasion, implied=True) for below in lower]
-    return [*granted, Grant(user, badge.slug, level, key, occasion)]
+    if not badge.cumulative:
+        return [Grant(user, badge.slug, level, key, occasion)]
+    lower = [Grant(user, badge.slug, below, key, occasion, implied=True) for below in range(1, level)]
+    return [*lower, Grant(user, badge.slug, level, key, occasion)]
 
 
 def checked_level(badge: Badge, level: object) -> int:

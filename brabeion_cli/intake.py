@@ -61,7 +61,9 @@ class Intake:
             while lines:
                 done = 0
                 try:
-                    self._send(BatchRequest(lines, self._with_convicts(lines, doomed), stop_on_error))
+                    self._send(
+                        BatchRequest([(*line,) for line in lines], self._with_convicts(lines, doomed), stop_on_error)
+                    )
                     while done < len(lines) and self._child.running:
                         answer: Slice = self._child.answer()
                         done = answer.done + 1

@@ -37,6 +37,14 @@ class _OverrunError(BaseException):
     """Raised inside badge code that overruns; no Exception, so that `except Exception` does not stop it."""
 
 
+_asking = False
+
+
+def asking() -> bool:
+    """Whether a badge is being asked at this moment."""
+    return _asking
+
+
 class Guard:
     """Calls badge code, at most `seconds` each time. Enter it around a run of calls:
 
@@ -45,9 +53,6 @@ class Guard:
 
     Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded.
     """
-
-    asking = False
-    """Whether a badge is being asked at this moment."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -72,12 +77,13 @@ class Guard:
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
     def ask(self, work: Callable[[], T], folder: str | None) -> T:
-        """As `call`, for a badge's answer: `asking` is true meanwhile."""
-        Guard.asking = True
+        """As `call`, for a badge's answer: `asking()` is true meanwhile."""
+        global _asking
+        _asking = True
         try:
             return self.call(work, folder)
         finally:
-            Guard.asking = False
+            _asking = False
 
     def call(self, work: Callable[[], T], folder: str | None) -> T:
         """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.

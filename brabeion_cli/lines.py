@@ -79,16 +79,15 @@ class Input:
             for chunk in _unzipped(self._stream) if self._zipped else iter(partial(self._stream.read1, CHUNK), b""):
                 rest += chunk
                 if b"\n" in chunk:
-                    *complete, rest = rest.split(b"\n")
-                    if cut:
-                        del complete[0][MAX_LINE:]
-                    batch = [
-                        Line(number + index, bytes(data), not cut or index > 1)
-                        for index, data in enumerate(complete, 1)
-                    ]
+                    *complete, tail = bytes(rest).split(b"\n")
+                    rest = bytearray(tail)
+                    first = Line(number + 1, complete[0][:MAX_LINE], not cut)
+                    others = enumerate(complete[1:], number + 2)
+                    batch = [] if first.blank else [first]
+                    batch += [Line(index, data) for index, data in others if data.strip(BLANKS)]
                     number += len(complete)
                     cut = False
-                    if batch := [line for line in batch if not line.blank]:
+                    if batch:
                         yield batch
                 if len(rest) > MAX_LINE:
                     del rest[MAX_LINE:]

@@ -40,9 +40,9 @@ class FireAnswer(NamedTuple):
 
 
 class BatchRequest(NamedTuple):
-    """Record the events of some lines."""
+    """Record the events of some lines, which travel as plain tuples."""
 
-    lines: list[Line]
+    lines: list[tuple[int, bytes, bool]]
     doomed: dict[int, dict[str, Failure]]
     stop_on_error: bool
 

@@ -87,8 +87,11 @@ class Recorder:
         self._announce(recorded.awards)
 
     def _batch(self, request: BatchRequest) -> None:
+        from brabeion_cli.lines import Line
+
         now = _now()
-        parsed = [self._parse(line, now) for line in request.lines]  # before others have to wait
+        lines = [*map(Line._make, request.lines)]
+        parsed = [self._parse(line, now) for line in lines]  # before others have to wait
         index = 0
         while index < len(parsed):
             time.sleep(max(0.0, self._breathe_until - time.monotonic()))
@@ -97,7 +100,7 @@ class Recorder:
             with self._engine.transaction():
                 release_at = time.monotonic() + HOLD
                 while index < len(parsed) and not done.stopped:
-                    self._line(request.lines[index], parsed[index], done)
+                    self._line(lines[index], parsed[index], done)
                     index += 1
                     if time.monotonic() >= release_at:
                         break

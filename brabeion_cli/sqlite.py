@@ -20,6 +20,7 @@ PATIENCE = 30.0  # seconds to wait for the write lock
 PAUSE = (0.001, 0.008)  # seconds between two tries, drawn at random
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+LOCKED = (sqlite3.OperationalError, peewee.OperationalError)  # peewee's where it opens the connection or begins
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 UNDECODABLE = "Could not decode to UTF-8"  # Python's own error, without a code
 # Where the system refuses to let a file grow (quota, ulimit) SQLite calls it an I/O error, not a full disk.
@@ -54,7 +55,7 @@ class Database(peewee.SqliteDatabase):
         # Past peewee, whose wrapping takes as long as a short statement. Errors stay sqlite3's.
         try:
             return self.raw().execute(sql, params or ())
-        except sqlite3.OperationalError as error:
+        except LOCKED as error:
             if primary_code(error) not in BUSY:
                 raise
         except UnicodeDecodeError as error:  # SQLite's message quotes damaged text
@@ -88,7 +89,7 @@ class Database(peewee.SqliteDatabase):
         while True:
             try:
                 return action()
-            except (peewee.OperationalError, sqlite3.OperationalError) as error:
+            except LOCKED as error:
                 if primary_code(error) not in BUSY or time.monotonic() >= deadline:
                     raise
             _pause()

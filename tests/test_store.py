@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,22 @@ def test_a_writer_waits_and_then_says_that_it_is_busy(path: Path) -> None:
     with pytest.raises(StoreBusyError, match=r"is busy.*Try again"), open_store(str(path), patience=0.05) as opened:  # noqa: SIM117
         with opened.transaction():
             pass
+    other.close()
+
+
+def test_who_opens_a_database_that_is_locked_altogether_waits(path: Path) -> None:
+    # So it is for a moment whenever the last one to close it writes its log back.
+    made(path)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.2, other.rollback)
+    release.start()
+
+    with open_store(str(path)) as opened:
+        assert opened.award(Grant("u", "b", 1)) is None
+
+    release.join()
     other.close()
 
 
