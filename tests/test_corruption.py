@@ -22,9 +22,7 @@ def test_the_command_says_what_is_damaged_and_leaves_it_alone(project: Project) 
     rng = random.Random(20261122)
     site = corruption.build(project.directory, rng)
     damaged = project.directory / "damaged.db"
-    for kind in corruption.KINDS:
-        if kind == "flipped bit":
-            continue  # which may be harmless
+    for kind in ("random page", "zeros", "swapped pages"):  # which are never harmless
         pages = b"".join(corruption.damage(corruption.KINDS[kind], rng, site))
         damaged.write_bytes(pages)
 

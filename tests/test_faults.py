@@ -13,10 +13,10 @@ from tests.conftest import Project
 from tests.faults import __main__ as command
 from tests.faults.guards import GUARDS, Guard, source
 from tests.faults.scenario import Scenario, make_site
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import QUICK
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", QUICK, ids=lambda scenario: scenario.name)
 def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, tmp_path: Path) -> None:
     figures = scenario.run(make_site(tmp_path / "site"), random.Random(20261125), scenario.quick)
 
@@ -27,11 +27,11 @@ def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, tmp_path: Path)
 def test_each_guard_stands_where_it_is_taken_away(guard: Guard) -> None:
     # How often a scenario then fails is in docs/faults.md.
     assert source(guard).read_text().count(guard.text) == 1
-    assert guard.scenario in [scenario.name for scenario in SCENARIOS]
+    assert guard.scenario in [scenario.name for scenario in QUICK]
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
+@pytest.mark.parametrize("scenario", [scenario.name for scenario in QUICK])
 def test_without_its_guards_a_scenario_fails(scenario: str) -> None:
     assert command.main([scenario, "--guards"]) == 0
 

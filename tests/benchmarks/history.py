@@ -162,7 +162,7 @@ def ask_all(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[float
                 if text in EACH:
                     found = [int(ask(user)) for user in users]
                     each = [taken / number for taken, number in zip(times, found, strict=True)]
-                    yield f"  {text}, for each {EACH[text]} of {', '.join(map(str, found))}", each
+                    yield f"{text}, for each {EACH[text]} found", each
 
 
 def measure(settings: Settings) -> Iterator[Row]:
@@ -170,7 +170,7 @@ def measure(settings: Settings) -> Iterator[Row]:
     sizes = [10, 100] if settings.quick else SIZES
     for text, times in ask_all(sizes, 5 if settings.quick else ROUNDS):
         few, many = figure(times[0], "µs"), figure(times[-1], "µs")
-        yield Row("S6", f"{text.strip()}: {sizes[-1]:,} events against {sizes[0]:,}", many, few, times[-1] / times[0])
+        yield Row("S6", f"{text}: {sizes[-1]:,} events against {sizes[0]:,}", many, few, times[-1] / times[0])
 
 
 def main() -> None:

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--guards", action="store_true", help="without each guard in turn")
     given = parser.parse_args(arguments)
     chosen = [s for s in SCENARIOS if not given.names or any(s.name.startswith(name) for name in given.names)]
+    if given.guards or given.quick:
+        chosen = [scenario for scenario in chosen if scenario.quick]
     if given.guards:
         return _without_guards(chosen, given.seed)
     print(f"{datetime.date.today()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, ", end="")

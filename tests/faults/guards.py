@@ -23,7 +23,10 @@ OURS, NOT = "with store.transaction():\n        before", "if True:\n        befo
 
 GUARDS = [
     Guard("immediate transactions", "R1", "sqlite", 'lock_type="IMMEDIATE"', 'lock_type="DEFERRED"'),
-    Guard("patience", "R1", "sqlite", "deadline = time.monotonic() + self.patience", "deadline = 0.0"),
+    Guard(
+        "patience", "R1", "sqlite",
+        "or time.monotonic() >= deadline:\n                    raise", "or True:\n                    raise",
+    ),
     Guard(
         "fire is one transaction", "R2", "recorder",
         "with self._engine.transaction():\n                recorded", "if True:\n                recorded",

@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
-from tests.faults import killing, opening, working, writing
-from tests.faults.scenario import Scenario
+import random
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from tests.conftest import Project
+from tests.faults import corruption, killing, opening, working, writing
+from tests.faults.scenario import Figures, Scenario
+
+ROOT = Path(__file__).parents[2]
+
+
+def cases(files: str, site: Project, rng: random.Random, times: int) -> Figures:
+    """All tests of some files, the long ones too."""
+    paths = [f"tests/test_{name}.py" for name in files.split()]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "soak or not soak", *paths]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    counts = {what: int(count) for count, what in re.findall(r"(\d+) (passed|skipped|failed|error)", said)}
+    return Figures({**counts}, [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))])
+
+
+def damaged_pages(site: Project, rng: random.Random, times: int) -> Figures:
+    """A store's file is damaged `times` times; `db verify` has to notice."""
+    found = corruption.corrupt_and_verify(site.directory, rng, times)
+    counts = {what: sum(each[what] for each in found.values()) for what in ("found", "missed", "harmless")}
+    figures = Figures({**counts, "% found": round(100 * corruption.rate(found), 1)})
+    if figures.counts["% found"] < 95:
+        figures.broken.append(str(found))
+    return figures
+
 
 SCENARIOS = [
     Scenario("R1", "16 writers through the API", writing.sixteen_writers, 20, 1000),
@@ -15,7 +45,19 @@ SCENARIOS = [
     Scenario("R6a", "16 processes on a missing file", opening.first_fires, 2, 30),
     Scenario("R6b", "8 migrators at once", opening.migrators, 2, 30),
     Scenario("R6c", "killed in mid-migration", opening.killed_migrations, 10, 300),
+    Scenario("R8", "pages damaged at random, for `db verify`", damaged_pages, 0, 1000),
     Scenario("R13", "SIGTERM and SIGINT", killing.ended_by_signals, 6, 100),
     Scenario("R14", "single writers beside `ingest`", writing.singles_beside_a_stream, 4000, 100_000),
     Scenario("R15", "`db backup` under 4 writers", writing.backups_under_writers, 2, 8),
+    Scenario("R7", "a full disk, for each command that writes", partial(cases, "full_disk"), 0, 1),
+    Scenario("R8b", "unusable files x commands", partial(cases, "unusable_files"), 0, 1),
+    Scenario("R9, R10", "hostile badges, deferred and sync", partial(cases, "hostile"), 0, 1),
+    Scenario("R11", "JSON that is refused or accepted", partial(cases, "json_cases"), 0, 1),
+    Scenario("R12", "every script, in every locale", partial(cases, "scripts"), 0, 1),
+    Scenario("R16", "random steps against a model", partial(cases, "model"), 0, 1),
+    Scenario("R17", "killed before each statement", partial(cases, "crash_points"), 0, 1),
+    Scenario("R18", "prune, forget, rename", partial(cases, "retention"), 0, 1),
 ]
+
+#: Those that the suite runs in a quick form; the others are tests of their own.
+QUICK = [scenario for scenario in SCENARIOS if scenario.quick]

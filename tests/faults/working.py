@@ -35,9 +35,7 @@ def killed_workers(site: Project, rng: random.Random, times: int) -> Figures:
         while figures.counts["kills"] < times:
             workers = [worker for worker in workers if worker.poll() is None]
             while len(workers) < 4:
-                workers.append(
-                    site.start("process-queue", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-                )
+                workers.append(site.start("process-queue", **SILENT, env=environment))
             time.sleep(rng.uniform(0.02, 0.15))
             victim = rng.choice(workers)
             if victim.poll() is None:
