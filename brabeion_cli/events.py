@@ -13,7 +13,7 @@ MAX_NAME = 255
 RESERVED = ("history", "force_timestamp", "self")  # award(self, **state) could not take a second self
 BADGE_AWARDED = "badge_awarded"  # what an award is, as an event
 LINE_KEYS = ("event", "user", "at", "id", "state")
-_LINE_KEYS = frozenset(LINE_KEYS)
+_RESERVED, _LINE_KEYS = frozenset(RESERVED), frozenset(LINE_KEYS)
 
 
 class Event(NamedTuple):
@@ -72,9 +72,9 @@ def _checked_state(state: object) -> dict[str, Any]:
         return {}
     if not isinstance(state, dict):
         raise EventError(f"the state is {_kind(state)}; it must be a JSON object")
-    for reserved in RESERVED:
-        if reserved in state:
-            raise EventError(f"the state has a key {reserved!r}, which is reserved; give it another name")
+    if not _RESERVED.isdisjoint(state):
+        reserved = next(key for key in RESERVED if key in state)
+        raise EventError(f"the state has a key {reserved!r}, which is reserved; give it another name")
     return dict(state)
 
 
@@ -161,7 +161,9 @@ def _is_recorded_form(text: str) -> bool:
 
 def text_or_number(value: object, what: str) -> str:
     """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
-    if type(value) is not str and isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is str and 0 < len(value) <= MAX_NAME and value.isascii() and value.isprintable():
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
         try:
             value = str(int(value))
         except ValueError:

@@ -66,7 +66,9 @@ def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
 
 
 def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> list[Grant]:
-    level = checked_level(badge, awarded.level)
+    level = awarded.level
+    if type(level) is not int or not 0 < level <= len(badge.levels):
+        level = checked_level(badge, level)
     try:
         who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
         key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")

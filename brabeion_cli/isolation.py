@@ -76,20 +76,14 @@ class Guard:
             signal.signal(signal.SIGALRM, self._handler_before)
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
-    def ask(self, work: Callable[[], T], folder: str | None) -> T:
-        """As `call`, for a badge's answer: `asking()` is true meanwhile."""
-        global _asking
-        _asking = True
-        try:
-            return self.call(work, folder)
-        finally:
-            _asking = False
-
-    def call(self, work: Callable[[], T], folder: str | None) -> T:
+    def call(self, work: Callable[[], T], folder: str | None, *, asking: bool = False) -> T:
         """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.
 
-        `folder` is where the badge code lies: a failure is placed at the innermost line of it.
+        `folder` is where the badge code lies: a failure is placed at the innermost line of it. `asking` says that it
+        is a badge's answer.
         """
+        global _asking
+        _asking = asking
         process = os.getpid()
         self._running = True
         if self._bounded:
@@ -106,7 +100,7 @@ class Guard:
         except _OverrunError as error:  # the text of what it raised takes too long in its turn
             raise BadgeFailedError(self._failure(error, folder)) from error
         finally:
-            self._running = False
+            self._running = _asking = False
             if self._bounded:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             if os.getpid() != process:

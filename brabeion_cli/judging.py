@@ -51,10 +51,10 @@ class Asking:
         if folder is None:
             folder = self._folders[badge.slug] = source.folder_of(type(badge)) or ""
         if self._watch is None:
-            return self._guard.ask(work, folder or None)
+            return self._guard.call(work, folder or None, asking=True)
         self._watch.asking(badge.slug, self._guard.seconds)
         try:
-            return self._guard.ask(work, folder or None)
+            return self._guard.call(work, folder or None, asking=True)
         finally:
             self._watch.answered()
 
@@ -81,14 +81,12 @@ class Case:
 
     def state(self) -> dict[str, Any]:
         """A copy of the state for one badge to keep."""
-        return self._complete(self._state if self._flat else json.loads(self.entry.text))
+        state = self._state if self._flat else json.loads(self.entry.text)
+        return {**state, "user": self.entry.user, "history": self.history}
 
     def thawed(self, text: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
-        return self._complete(frozen.decode(text))
-
-    def _complete(self, state: dict[str, Any]) -> dict[str, Any]:
-        return {**state, "user": self.entry.user, "history": self.history}
+        return {**frozen.decode(text), "user": self.entry.user, "history": self.history}
 
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:

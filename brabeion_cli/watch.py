@@ -16,13 +16,16 @@ class SharedWatch:
         self.check: Callable[[], None] = lambda: None
         """Called after each piece of badge code, while it is still to blame."""
         self._memory = mmap.mmap(-1, self.LAYOUT.size)
+        self._slugs: dict[str, bytes] = {}
         self._calls = 0
         self.line = 0
 
     def asking(self, badge: str, seconds: float) -> None:
         """Code of that badge runs from now on, for so many seconds at most."""
         self._calls += 1
-        slug = badge.encode()
+        slug = self._slugs.get(badge)
+        if slug is None:
+            slug = self._slugs[badge] = badge.encode()
         self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, seconds, len(slug), slug)
 
     def answered(self) -> None:
