@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -14,6 +15,9 @@ from brabeion_cli.confinement import end_without_memory
 
 T = TypeVar("T")
 
+TICKS = 50  # of the timer in one time-out
+SHORTEST_TICK = 0.01  # seconds
+ARM_AGAIN = 64  # calls after which the timer is set anew, because badge code may have stopped it
 REPEAT = 0.5  # seconds after which a time-out that badge code has swallowed is raised again
 MAX_ERROR = 1000  # characters of an exception's text that are kept
 
@@ -51,17 +55,23 @@ class Guard:
         with Guard(5.0) as guard:
             answer = guard.call(lambda: badge.award(**state), folder)
 
-    Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded.
+    Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded. One timer ticks through many
+    calls and looks whether it still sees the same one; it rests when it sees none.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._process = os.getpid()
         self._running = False
+        self._calls = self._seen = 0
+        self._until = 0.0
+        self._armed_for: float | None = None  # the time-out that the timer ticks for, None where it rests
         self._bounded = False
         self._handler_before: Any = None
         self._timer_before = (0.0, 0.0)
 
     def __enter__(self) -> Self:
+        self._process = os.getpid()
         self._bounded = threading.current_thread() is threading.main_thread()
         if self._bounded:
             self._timer_before = signal.setitimer(signal.ITIMER_REAL, 0)
@@ -73,6 +83,7 @@ class Guard:
     ) -> None:
         if self._bounded:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            self._armed_for = None
             signal.signal(signal.SIGALRM, self._handler_before)
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
@@ -84,10 +95,10 @@ class Guard:
         """
         global _asking
         _asking = asking
-        process = os.getpid()
+        self._calls += 1
+        if self._bounded and (self._armed_for != self.seconds or self._calls % ARM_AGAIN == 0):
+            self._arm()
         self._running = True
-        if self._bounded:
-            signal.setitimer(signal.ITIMER_REAL, self.seconds, REPEAT)
         try:
             try:
                 return work()
@@ -101,13 +112,23 @@ class Guard:
             raise BadgeFailedError(self._failure(error, folder)) from error
         finally:
             self._running = _asking = False
-            if self._bounded:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            if os.getpid() != process:
+            if os.getpid() != self._process:
                 os._exit(0)  # a child that badge code forked has come back: it must not go on as us
 
+    def _arm(self) -> None:
+        tick = max(SHORTEST_TICK, min(self.seconds / TICKS, REPEAT))
+        signal.setitimer(signal.ITIMER_REAL, tick, tick)
+        self._armed_for = self.seconds
+
     def _ring(self, signum: int, frame: FrameType | None) -> None:
-        if self._running:
+        now = time.monotonic()
+        if not self._running:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._armed_for = None
+        elif self._seen != self._calls:
+            self._seen, self._until = self._calls, now + self.seconds
+        elif now >= self._until:
+            self._until = now + REPEAT
             raise _OverrunError
 
     def _failure(self, error: BaseException, folder: str | None) -> Failure:

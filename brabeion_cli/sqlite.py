@@ -64,7 +64,7 @@ class Database(peewee.SqliteDatabase):
 
     def raw(self) -> sqlite3.Connection:
         """The connection below peewee."""
-        connection: sqlite3.Connection = self._state.conn or self.connection()  # type: ignore[no-untyped-call]
+        connection: sqlite3.Connection = self._state.conn or self.connection()  # type: ignore[attr-defined, no-untyped-call]
         return connection
 
     def rollback(self) -> None:

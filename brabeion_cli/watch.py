@@ -11,6 +11,7 @@ class SharedWatch:
     """Make it before the fork. The child writes `line`, `asking` and `answered`; the parent reads."""
 
     LAYOUT = struct.Struct("<QQdB100s")  # calls so far, line, seconds, length of the slug (0: no badge code runs), slug
+    LENGTH_AT = struct.calcsize("<QQd")
 
     def __init__(self) -> None:
         self.check: Callable[[], None] = lambda: None
@@ -31,7 +32,7 @@ class SharedWatch:
     def answered(self) -> None:
         """It has come back."""
         self.check()
-        self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, 0.0, 0, b"")
+        self._memory[self.LENGTH_AT] = 0
 
     def read(self) -> tuple[int, int, float, str | None]:
         """How many calls there were, the line, the badge's seconds, and the badge whose code runs or None."""

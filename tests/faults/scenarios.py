@@ -38,7 +38,7 @@ def damaged_pages(site: Project, rng: random.Random, times: int) -> Figures:
 SCENARIOS = [
     Scenario("R1", "16 writers through the API", writing.sixteen_writers, 20, 1000),
     Scenario("R1b", "16 commands at a time under xargs", writing.sixteen_commands, 2, 25),
-    Scenario("R2", "kill -9 of `fire`", killing.killed_fires, 25, 1000),
+    Scenario("R2", "kill -9 of `fire`", killing.killed_fires, 15, 1000),
     Scenario("R3", "kill -9 of 4 workers", working.killed_workers, 20, 1000),
     Scenario("R4", "workers stopped past their lease", working.stopped_workers, 4, 60),
     Scenario("R5", "`ingest` killed and started again", killing.killed_ingests, 5, 50),
