@@ -65,7 +65,7 @@ def write_lines(site: Project, count: int) -> None:
 def killed_ingests(site: Project, rng: random.Random, times: int) -> Figures:
     """`ingest` killed and started again until it comes through: the rows are those of an undisturbed run."""
     figures = Figures({"kills": 0, "runs": 0})
-    write_lines(site, LINES)
+    write_lines(site, LINES if times < 10 else 10 * LINES)  # so many that several kills hit one run
     undisturbed, seconds = _undisturbed(site, ["ingest", "lines.ndjson"])
     with no_orphans(figures, SETTLE) as environment:
         while figures.counts["kills"] < times:
@@ -73,7 +73,7 @@ def killed_ingests(site: Project, rng: random.Random, times: int) -> Figures:
             site.db = site.directory / f"disturbed-{figures.counts['runs']}.db"
             while True:
                 process = site.start("ingest", "lines.ndjson", "--db", site.db, env=environment)
-                _wait(process, rng.uniform(0.3, 1.2) * seconds)
+                _wait(process, rng.uniform(0.2, 0.9) * seconds)
                 if process.poll() is None:
                     figures.counts["kills"] += 1
                     killed(process, rng)

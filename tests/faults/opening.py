@@ -16,7 +16,7 @@ from tests.conftest import Project
 from tests.faults.killing import FIRE
 from tests.faults.scenario import Figures, killed, no_orphans, require_sound
 
-EVENTS = 20_000  # in a database to migrate: so many that it takes a moment
+EVENTS = 40_000  # in a database to migrate: so many that it takes a moment
 
 
 def first_fires(site: Project, rng: random.Random, times: int) -> Figures:
@@ -55,14 +55,12 @@ def killed_migrations(site: Project, rng: random.Random, times: int) -> Figures:
     """`db migrate` killed at a random moment: the schema is the old one or the new one, and all events are there."""
     figures = Figures({"kills": 0, "old": 0, "new": 0})
     old = older_database(site.directory / "old.db")
-    started = time.monotonic()
-    site.ok("db", "migrate", "--db", shutil.copyfile(old, site.directory / "undisturbed.db"))
-    longest = time.monotonic() - started
+    begun, ended = _seconds(site, "--version"), _seconds(site, "db", "migrate", "--db", shutil.copyfile(old, site.db))
     with no_orphans(figures) as environment:
         for number in range(times):
             site.db = shutil.copyfile(old, site.directory / f"{number}.db")
             process = site.start("db", "migrate", "--db", site.db, env=environment)
-            time.sleep(rng.uniform(0.3, 1) * longest)
+            time.sleep(rng.uniform(begun, ended))
             killed(process, rng)
             process.communicate()
             figures.counts["kills"] += process.returncode != 0
@@ -72,6 +70,12 @@ def killed_migrations(site: Project, rng: random.Random, times: int) -> Figures:
             for path in site.directory.glob(f"{number}.db*"):
                 path.unlink()
     return figures
+
+
+def _seconds(site: Project, *arguments: object) -> float:
+    started = time.monotonic()
+    site.ok(*arguments)
+    return time.monotonic() - started
 
 
 def older_database(path: Path, events: int = EVENTS) -> Path:
