@@ -51,7 +51,7 @@ SCENARIOS = [
     Scenario("R15", "`db backup` under 4 writers", writing.backups_under_writers, 2, 8),
     Scenario("R7", "a full disk, for each command that writes", partial(cases, "full_disk"), 0, 1),
     Scenario("R8b", "unusable files x commands", partial(cases, "unusable_files"), 0, 1),
-    Scenario("R9, R10", "hostile badges, deferred and sync", partial(cases, "hostile"), 0, 1),
+    Scenario("R9", "hostile badges, deferred, and sync (R10)", partial(cases, "hostile"), 0, 1),
     Scenario("R11", "JSON that is refused or accepted", partial(cases, "json_cases"), 0, 1),
     Scenario("R12", "every script, in every locale", partial(cases, "scripts"), 0, 1),
     Scenario("R16", "random steps against a model", partial(cases, "model"), 0, 1),
