@@ -103,11 +103,14 @@ class Child:
     def end(self) -> str:
         """Let an idle child go, kill a busy one and all that either started; say how it ended."""
         if self._requests in self._parents_ends:
+            started = _descendants(self.pid)
             for fd in (self._requests, self._answers):
                 self._parents_ends.discard(fd)
                 os.close(fd)
             ended = self._has_ended(patience=GLANCE)
             self._kill_group()
+            for pid in started:  # in a session of their own, perhaps
+                _kill(os.kill, pid)
             if not ended:
                 os.waitpid(self.pid, 0)
                 self._death = "it closed its pipe and went on"
@@ -115,7 +118,10 @@ class Child:
 
     def kill(self) -> None:
         """End the child at once, and all that it started."""
+        started = _descendants(self.pid)
         self._kill_group()
+        for pid in started:
+            _kill(os.kill, pid)
         self.end()
 
     def _complete(self) -> tuple[Any] | None:
@@ -146,8 +152,22 @@ class Child:
         return True
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        _kill(os.killpg, self.pid)
+
+
+def _kill(how: Callable[[int, int], None], pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        how(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    """What a process has started, and what that has, as far as the system tells (Linux)."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = [*map(int, file.read().split())]
+    except OSError:
+        return []
+    return [*children, *(below for child in children for below in _descendants(child))]
 
 
 def _fork() -> int:

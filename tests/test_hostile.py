@@ -131,10 +131,17 @@ def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, defe
 
 
 @pytest.mark.parametrize("deferred", [False, True])
-def test_children_left_behind_are_ended(site: Project, deferred: bool) -> None:
-    site.simple_badge(
-        "child = os.fork()\nif not child:\n    time.sleep(60)\nopen('child', 'w').write(str(child))", async_=deferred
-    )
+@pytest.mark.parametrize(
+    "body",
+    [
+        "child = os.fork()\nif not child:\n    time.sleep(60)\nopen('child', 'w').write(str(child))",
+        "import subprocess\nchild = subprocess.Popen(['sleep', '60'], start_new_session=True, stderr=-3)\n"
+        "open('child', 'w').write(str(child.pid))",
+    ],
+    ids=["of-its-session", "in-a-session-of-its-own"],
+)
+def test_children_left_behind_are_ended(site: Project, body: str, deferred: bool) -> None:
+    site.simple_badge(body, async_=deferred)
     for command in ("fire it_happened --user a", "process-queue"):
         # Not a pipe, which the child would hold open.
         nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

@@ -27,7 +27,7 @@ from tests.faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 TRIES = 5  # of a scenario without its guard
-LONGEST = 90  # seconds for one of them; most take 5
+LONGEST = 40  # seconds for one of them; most take 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
