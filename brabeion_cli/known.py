@@ -10,7 +10,7 @@ from brabeion_cli.grants import ANY_OCCASION, Grant
 from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.store import Store
 
-MOST = 50_000  # users with a name of event, and awards, that are remembered; then it begins anew
+MOST = 20_000  # users with a name of event, and awards, that are remembered (about 10 MB); then it begins anew
 
 
 class Known:
