@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sqlite3
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
 
+from brabeion_cli.cli import group
 from brabeion_cli.migrations import SCHEMA_VERSION
 from tests.conftest import POINTS, Project
 
@@ -301,6 +304,21 @@ def test_ctrl_c_at_any_early_moment_shows_no_traceback(points: Project) -> None:
             _, err = process.communicate(timeout=60)
         assert process.returncode in (-signal.SIGINT, 130, 0), err
         assert b"Traceback" not in err
+
+
+def test_a_signal_in_the_midst_of_an_import_is_answered_a_little_later() -> None:
+    # In this callback of importlib Python shows an exception as "ignored", and goes on as if nothing had come.
+    lock = importlib._bootstrap._get_module_lock  # type: ignore[attr-defined]
+    callback = next(each for each in lock.__code__.co_consts if isinstance(each, types.CodeType))
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        group._end(signal.SIGTERM, types.SimpleNamespace(f_code=callback))  # type: ignore[arg-type]
+        assert came == [signal.SIGTERM]
+        with pytest.raises(SystemExit, match="143"):
+            group._end(signal.SIGTERM, sys._getframe())
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_an_early_ctrl_c_that_is_ignored_stays_ignored(project: Project) -> None:

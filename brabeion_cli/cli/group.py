@@ -64,7 +64,7 @@ class Main(click.Group):
             return super().main(args, prog_name, **extra)
         _prepare_process()
         args = [_as_utf8(argument) for argument in (sys.argv[1:] if args is None else args)]
-        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, _terminate)
+        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, _end)
         given = options.Given()
         try:
             status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
@@ -104,11 +104,18 @@ def begin() -> None:
     """
     gc.freeze()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _end)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)  # so that whatever is open is closed on the way out
+def _end(signum: int, frame: FrameType | None) -> None:
+    """End by an exception, so that whatever is open is closed on the way out."""
+    code = None if frame is None else frame.f_code
+    if code is not None and (code.co_name, code.co_filename) == ("cb", "<frozen importlib._bootstrap>"):
+        signal.raise_signal(signum)  # a little later: there, Python shows exceptions and goes on
+    elif signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise SystemExit(128 + signum)
 
 
 def _prepare_process() -> None:

@@ -33,7 +33,6 @@ GUARDS = [
     ),
     Guard("unique ids", "R2", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("finish is one transaction", "R3", "worker", "with store.transaction():\n        if", "if True:\n        if"),
-    Guard("leases run out", "R3", "deferred", "timedelta(seconds=lease)", "timedelta(days=lease)"),
     Guard("a token for each claim", "R4", "deferred", "= ? AND token = ?", "= ? AND ? > ''"),
     Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("creating is one transaction", "R6a", "store", OURS, NOT),

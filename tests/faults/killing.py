@@ -22,12 +22,14 @@ SETTLE = 10.0  # seconds in which a child that has lost its parent has ended its
 def killed_fires(site: Project, rng: random.Random, times: int) -> Figures:
     """`fire` killed at a random moment, then sent again with the same id where it had not answered."""
     figures = Figures({"kills": 0, "acknowledged": 0})
+    # A badge that takes its time: so more of the moments are in the midst of the transaction.
+    site.simple_badge("time.sleep(0.05)\nreturn BadgeAwarded()", slug="each", events=["points_awarded"], multiple=True)
     with no_orphans(figures, SETTLE) as environment:
         for number in itertools.count():
             if figures.counts["kills"] >= times:
                 break
             process = site.start(*FIRE, "--id", number, env=environment)
-            time.sleep(rng.uniform(0, 0.25))
+            time.sleep(rng.uniform(0, 0.3))
             killed(process, rng)
             out = process.communicate()[0]
             figures.counts["kills"] += process.returncode != 0
@@ -119,7 +121,8 @@ def ended_by_signals(site: Project, rng: random.Random, times: int) -> Figures:
                 site.ok(*command, "--db", site.db)
             for _ in range(min(left, 10)):
                 left -= 1
-                _end_once(site, work, rng.uniform(0, seconds), rng.choice(list(STATUS)), figures)
+                number = rng.choice(list(STATUS))
+                _end_once(site, work, rng.uniform(0, seconds), [number] * rng.choice([1, 2]), figures)
             site.ok(*work.command, "--db", site.db)
             require_same(rows(site, *work.same), undisturbed, figures)
             require_sound(site, figures)
@@ -139,11 +142,14 @@ MORE = """
 """
 
 
-def _end_once(site: Project, work: Work, seconds: float, number: signal.Signals, figures: Figures) -> None:
+def _end_once(site: Project, work: Work, seconds: float, signals: Sequence[signal.Signals], figures: Figures) -> None:
+    number = signals[0]
     with no_orphans(figures) as environment:
         process = site.start(*work.command, "--db", site.db, env=environment)
         _wait(process, seconds)
-        process.send_signal(number)
+        for each in signals:
+            process.send_signal(each)
+            _wait(process, 0.02)
         try:
             out, err = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
