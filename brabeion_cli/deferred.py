@@ -15,15 +15,18 @@ from brabeion_cli.isolation import Failure
 from brabeion_cli.store import Store
 
 LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
+MOST_CHARACTERS = 1 << 20  # of the states of tasks that are claimed together
 MAX_DELAY = 3600.0  # seconds; where doubling stops
 
-#: A token's row is the holder's: whoever finds its token gone has lost the lease and must write nothing.
-HELD = "WHERE number = ? AND token = ?"
+DUE = """
+    SELECT t.number, t.badge, t.attempts, t.state, t.award, t.due_at, e.number, e.name, e."user", e.at, e.id, e.state
+    FROM tasks t JOIN events e ON e.number = t.event_number WHERE t.due_at <= ? ORDER BY t.due_at, t.number LIMIT ?
+"""
 
 
 class Task(NamedTuple):
     """A claimed task, with all that its evaluation needs. `state` is what `freeze()` returned, or None; `award` tells
-    of the award that it is about, where that is not the event itself.
+    of the award that it is about, where that is not the event itself; `due_at` is when it was due.
     """
 
     number: int
@@ -32,12 +35,18 @@ class Task(NamedTuple):
     attempts: int
     state: str | None
     award: str | None
+    due_at: str
     event: Entry
 
     @property
     def entry(self) -> Entry:
         """What is to be judged: the event, or the award that it led to."""
         return self.event if self.award is None else self.event._replace(name=BADGE_AWARDED, **json.loads(self.award))
+
+    @property
+    def user(self) -> str:
+        """Whose it is: the user of the event, or of the award."""
+        return self.event.user if self.award is None else str(json.loads(self.award)["user"])
 
 
 def defer(
@@ -65,9 +74,11 @@ class Claim(NamedTuple):
     died: list[int]
 
 
-def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime) -> Claim:
-    """Take up to `limit` due tasks for `lease` seconds. Attempts count here, before anything runs: a task that
-    kills its worker again and again ends as dead, not as a loop.
+def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime, beside: str | None = None) -> Claim:
+    """Take up to `limit` due tasks for `lease` seconds, in the order in which they are due. Attempts count here, before
+    anything runs: a task that kills its worker again and again ends as dead, not as a loop.
+
+    `beside` is the token of an earlier claim whose tasks will run before these.
     """
     token = os.urandom(16).hex()
     with store.transaction():
@@ -76,44 +87,49 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
             "WHERE due_at <= ? AND token IS NOT NULL AND attempts >= ? RETURNING number",
             ("its worker was killed, or stopped past its lease", moment(now), max_attempts),
         ).fetchall()
-        chosen = _first_of_each_user(store, limit, moment(now))
-        holes = ", ".join("?" * len(chosen))
+        tasks = _first_due(store, limit, token, moment(now), beside)
+        numbers = [task.number for task in tasks]
         store.database.execute_sql(
-            f"UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN ({holes})",
-            (token, moment(now + timedelta(seconds=lease)), *chosen),
+            f"UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN ({_holes(numbers)})",
+            (token, moment(now + timedelta(seconds=lease)), *numbers),
         )
-        rows = store.database.execute_sql(
-            "SELECT t.number, t.token, t.badge, t.attempts, t.state, t.award, "
-            'e.number, e.name, e."user", e.at, e.id, e.state '
-            f"FROM tasks t JOIN events e ON e.number = t.event_number WHERE t.number IN ({holes}) ORDER BY t.number",
-            chosen,
-        )
-        return Claim([Task._make([*row[:6], Entry(*row[6:])]) for row in rows], [number for (number,) in died])
+    return Claim(tasks, [number for (number,) in died])
 
 
-def _first_of_each_user(store: Store, limit: int, now: str) -> list[int]:
-    """Due tasks, at most one of each user, and none of a user for whom one is running: what is judged out of turn may
-    not yet see awards that it should.
+def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[Task]:
+    """Due tasks, none of a user of whom others are running: what is judged out of turn may not yet see awards that it
+    should. One that was tried before is alone, so that it takes no other with it should it kill its runner.
     """
-    whose = """SELECT t.number, coalesce(json_extract(t.award, '$.user'), e."user")
-        FROM tasks t JOIN events e ON e.number = t.event_number"""
-    running = store.database.execute_sql(f"{whose} WHERE t.token IS NOT NULL AND t.due_at > ?", (now,))
-    busy = {user for _, user in running}
-    chosen: list[int] = []
-    due = store.database.execute_sql(
-        f"{whose} WHERE t.due_at <= ? ORDER BY t.due_at, t.number LIMIT ?", (now, limit + LOOK_AHEAD)
+    running = store.database.execute_sql(
+        """SELECT coalesce(json_extract(t.award, '$.user'), e."user")
+        FROM tasks t JOIN events e ON e.number = t.event_number
+        WHERE t.token IS NOT NULL AND t.due_at > ? AND t.token IS NOT ?""",
+        (now, beside),
     )
-    for number, user in due.fetchall():
-        if user not in busy and len(chosen) < limit:
-            busy.add(user)
-            chosen.append(number)
+    busy = {user for (user,) in running.fetchall()}
+    chosen: list[Task] = []
+    characters = 0
+    due = store.database.execute_sql(DUE, (now, limit + LOOK_AHEAD))
+    for number, badge, attempts, state, award, due_at, *event in due:  # SQLite looks no further than we do
+        task = Task(number, token, badge, attempts + 1, state, award, due_at, Entry(*event))
+        if task.user in busy:
+            continue
+        characters += len(task.event.text) + len(state or "")
+        alone = attempts > 0 or characters > MOST_CHARACTERS
+        if not alone or not chosen:
+            chosen.append(task)
+        if alone or len(chosen) == limit:
+            break
+    due.close()
     return chosen
 
 
-def finish(store: Store, task: Task) -> bool:
-    """Remove a task that is done; False where its lease was lost. Call it in the transaction that enters its awards."""
-    cursor = store.database.execute_sql(f"DELETE FROM tasks {HELD}", (task.number, task.token))
-    return bool(cursor.rowcount == 1)
+def finish(store: Store, tasks: Sequence[Task]) -> set[int]:
+    """Remove tasks of one claim that are done. Call it in the transaction that enters their awards; the numbers of
+    those whose lease was not lost.
+    """
+    cursor = store.database.execute_sql(f"DELETE FROM tasks {_held(tasks)} RETURNING number", _holder(tasks))
+    return {number for (number,) in cursor.fetchall()}
 
 
 class Setback(NamedTuple):
@@ -131,19 +147,21 @@ def fail(
         due_at = moment(now + timedelta(seconds=delay(task.attempts, retry_delay)))
     with store.transaction():
         cursor = store.database.execute_sql(
-            f"UPDATE tasks SET token = NULL, due_at = ?, error = ?, error_at = ? {HELD}",
-            (due_at, failure.error, failure.where, task.number, task.token),
+            f"UPDATE tasks SET token = NULL, due_at = ?, error = ?, error_at = ? {_held([task])}",
+            (due_at, failure.error, failure.where, *_holder([task])),
         )
     return Setback(due_at) if cursor.rowcount == 1 else None
 
 
-def give_back(store: Store, tasks: Sequence[Task], now: datetime) -> None:
-    """Return claimed tasks that did not run, due at once; the attempt does not count."""
+def give_back(store: Store, tasks: Sequence[Task]) -> None:
+    """Return claimed tasks that did not run, due as they were, so that each keeps its turn; the attempt does not
+    count.
+    """
     with store.transaction():
         for task in tasks:
             store.database.execute_sql(
-                f"UPDATE tasks SET token = NULL, due_at = ?, attempts = attempts - 1 {HELD}",
-                (moment(now), task.number, task.token),
+                f"UPDATE tasks SET token = NULL, due_at = ?, attempts = attempts - 1 {_held([task])}",
+                (task.due_at, *_holder([task])),
             )
 
 
@@ -156,6 +174,21 @@ def take_back(store: Store, now: datetime) -> None:
         "WHERE token IS NOT NULL",
         (moment(now),),
     )
+
+
+def _held(tasks: Sequence[Task]) -> str:
+    """Tasks of one claim, as far as they are still the holder's: whoever finds its token gone has lost the lease and
+    must write nothing.
+    """
+    return f"WHERE token = ? AND number IN ({_holes(tasks)})"
+
+
+def _holder(tasks: Sequence[Task]) -> list[str | int]:
+    return [*(task.token for task in tasks[:1]), *(task.number for task in tasks)]
+
+
+def _holes(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def delay(attempts: int, retry_delay: float) -> float:

@@ -86,5 +86,8 @@ VERSION_3 = (
     'CREATE INDEX "task_event_number" ON "tasks" ("event_number")',
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3]
+#: Tasks that workers hold are few: they are found without a look at those that are due.
+VERSION_4 = ('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL',)
+
+MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4]
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -82,6 +82,9 @@ class Task(Table):
         primary_key = False
 
 
+Task.add_index(SQL('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL'))
+
+
 class Prune(Model):
     """Of the events of this name those before that moment were deleted, but for a few."""
 

@@ -133,7 +133,7 @@ class Replaying:
         for award in awards if self._notify else ():
             try:
                 if self._announcer is None:
-                    self._announcer = Child(partial(runner.serve, self._config))
+                    self._announcer = Child(partial(runner.serve, self._config, runner.Stop()))
                     if not startup.await_ready(self._announcer).receivers:
                         self._notify = False
                         return failures

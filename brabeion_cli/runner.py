@@ -1,9 +1,17 @@
-"""The child's side of `process-queue`: runs deferred badges, one task after the other, outside any transaction."""
+"""The child's side of `process-queue`: runs deferred badges, one task after the other, outside any transaction.
+
+Awards of the tasks of a batch are entered when it is over. So no task runs in the batch in which an earlier one granted
+its user something: its badge might ask for that. Which users a badge asks about besides is not known: of those it sees
+what was entered before its batch began, as it does of those whom other workers are judging at the same time.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
+import time
 import traceback
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from brabeion_cli import application, children, engine, loader, sqlite
@@ -22,6 +30,22 @@ from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 
+LONGEST = 1.0  # seconds after which no further task of a batch is begun
+
+
+class Stop:
+    """Shared memory by which a parent says that no further task is to be begun. Make it before the fork."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def __bool__(self) -> bool:
+        return self._memory[0] > 0
+
+    def set(self) -> None:
+        """Say so, also from a signal handler; there is no way back."""
+        self._memory[0] = 1
+
 
 class Ready(NamedTuple):
     """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards, `collectors` which
@@ -39,14 +63,25 @@ class Judged(NamedTuple):
     grants: list[Grant]
 
 
+class NotBegun(NamedTuple):
+    """A task was not begun: it has to wait for awards of an earlier one, the batch took too long, or we are stopped."""
+
+
+class Batch(NamedTuple):
+    """A request: judge these tasks, in turn; from `until` on, a moment of `time.monotonic()`, begin none."""
+
+    tasks: list[Task]
+    until: float
+
+
 class Announce(NamedTuple):
     """A request: these awards are on disk, tell the receivers."""
 
     awards: list[NewAward]
 
 
-def serve(config: Config, channel: Channel) -> None:
-    """Answer `Task` with `Judged` or `Failure`, and `Announce` with `Announced`."""
+def serve(config: Config, stop: Stop, channel: Channel) -> None:
+    """Answer `Batch` with `Judged`, `Failure` or `NotBegun` for each task in turn, and `Announce` with `Announced`."""
     channel.end_after(children.START)
     confine(config.db, config.badge_memory)
     try:
@@ -62,13 +97,29 @@ def serve(config: Config, channel: Channel) -> None:
     with Guard(config.task_timeout) as guard, contextlib.closing(database):
         while True:
             channel.end_after(None)
-            request: Task | Announce = channel.receive()
-            channel.end_after(config.task_timeout + 2 * children.GRACE)
+            request: Batch | Announce = channel.receive()
+            channel.end_after(LONGEST + config.task_timeout + 2 * children.GRACE)
             if isinstance(request, Announce):
                 database.close()  # a receiver may fire in its turn, over a connection of its own
                 channel.send(Announced(engine.announce(registry, guard, request.awards)))
-            else:
-                channel.send(judged(request, registry, journal, guard))
+                continue
+            for answer in answers(request, stop, registry, journal, guard):
+                channel.send(answer)
+
+
+def answers(
+    batch: Batch, stop: Stop, registry: Registry, journal: Journal, guard: Guard
+) -> Iterator[Judged | Failure | NotBegun]:
+    """The answer of each task in turn."""
+    granted: set[str] = set()
+    for task in batch.tasks:
+        if task.user in granted or stop or time.monotonic() >= batch.until:
+            yield NotBegun()
+            continue
+        answer = judged(task, registry, journal, guard)
+        if isinstance(answer, Judged):
+            granted.update(grant.user for grant in answer.grants)
+        yield answer
 
 
 def readiness(registry: Registry) -> Ready:

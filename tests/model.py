@@ -290,12 +290,16 @@ class Model:
         busy = {task.case.user for task in self.tasks.values() if task.token and not is_due(task, now)}
         chosen: list[int] = []
         for number, task in sorted(self.tasks.items(), key=lambda each: (each[1].due_at or "", each[0])):
-            if is_due(task, now) and task.case.user not in busy and len(chosen) < limit:
-                busy.add(task.case.user)
+            if not is_due(task, now) or task.case.user in busy:
+                continue
+            if task.attempts == 0 or not chosen:
                 chosen.append(number)
-                task.attempts += 1
-                task.due_at, task.token = moment(now + timedelta(seconds=lease)), "to be told"
-        return sorted(chosen), died
+            if task.attempts > 0 or len(chosen) == limit:
+                break
+        for task in map(self.tasks.__getitem__, chosen):
+            task.attempts += 1
+            task.due_at, task.token = moment(now + timedelta(seconds=lease)), "to be told"
+        return chosen, died
 
     def holds(self, number: int, token: str) -> bool:
         """Whether a worker's lease is still its own."""

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, worker
+from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, settlement
 from brabeion_cli.base import Badge, BadgeAwarded
 from brabeion_cli.deferred import Task
 from brabeion_cli.engine import Engine
@@ -110,13 +110,13 @@ class Site(NamedTuple):
         with Guard(5) as guard:
             answer = runner.judged(self.task, self.registry, Journal(store.database), guard)
         assert isinstance(answer, Judged)
-        worker.finish(store, self.task, answer.grants, runner.readiness(self.registry), NOW)
+        settlement.finish(store, [(self.task, answer.grants)], runner.readiness(self.registry), NOW)
 
     def fail(self, store: Store, tell: Tell) -> None:
         deferred.fail(store, self.task, Failure("odd", "odd.py:1"), 5, 0, NOW)
 
     def give_back(self, store: Store, tell: Tell) -> None:
-        deferred.give_back(store, [self.task], NOW)
+        deferred.give_back(store, [self.task])
 
     def retry(self, store: Store, tell: Tell) -> None:
         deferred.retry(store, None, NOW)
@@ -143,7 +143,7 @@ class Site(NamedTuple):
     def torn(self, store: Store, tell: Tell) -> None:
         """What `finish` must not be: the task goes in one transaction, its awards come in another."""
         with store.transaction():
-            deferred.finish(store, self.task)
+            deferred.finish(store, [self.task])
         self.give(store, tell)
 
 
@@ -170,7 +170,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def claimed(store: Store, number: int, lease: float = 60) -> Task:
     """That task, held by a worker."""
-    store.database.execute_sql("UPDATE tasks SET due_at = '2000' WHERE number = ?", (number,))
+    store.database.execute_sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE number = ?", (number,))
     (task,) = deferred.claim(store, 1, lease, 5, NOW).tasks
     assert task.number == number
     return task

@@ -79,7 +79,9 @@ ARROWS = {
         "channel children config errors events isolation messages outcomes registry replay runner serving startup "
         "store stretch supervision watch"
     ),
-    "worker": "children config deferred engine entries grants isolation messages outcomes runner startup store",
+    "settlement": "config deferred engine entries grants isolation outcomes runner store",
+    "slot": "children deferred isolation messages runner settlement",
+    "worker": "children config deferred runner settlement slot startup store",
     "reports": "base errors events models registry",
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from brabeion_cli import deferred, events, maintenance, manual, runner, worker
+from brabeion_cli import deferred, events, maintenance, manual, runner, settlement
 from brabeion_cli.deferred import Task
 from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.replay import Replay, Result
-from brabeion_cli.runner import Judged
+from brabeion_cli.runner import Batch, Judged, NotBegun, Stop
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
@@ -138,7 +138,7 @@ class Site(RuleBasedStateMachine):
         )
         for task in found.tasks:
             self.model.tasks[task.number].token = task.token
-            self.held.append(self.judge(task))
+        self.judge(found.tasks)
 
     @rule(limit=st.integers(1, 3))
     def leases_run_out(self, limit: int) -> None:
@@ -155,10 +155,23 @@ class Site(RuleBasedStateMachine):
             for held in self.held[before:]:
                 self.settle(held)
 
-    def judge(self, task: Task) -> Held:
-        known = self.model.tasks[task.number]
+    def judge(self, tasks: list[Task]) -> None:
+        """As a batch: tasks of users to whom an earlier one granted something have to wait."""
+        granted: set[str] = set()
         with Guard(5) as guard:
-            answer = runner.judged(task, self.registry, Journal(self.store.database), guard)
+            batch, journal = Batch(tasks, float("inf")), Journal(self.store.database)
+            answers = list(runner.answers(batch, Stop(), self.registry, journal, guard))
+        for task, answer in zip(tasks, answers, strict=True):
+            known = self.model.tasks[task.number]
+            assert isinstance(answer, NotBegun) == (known.case.user in granted)
+            if isinstance(answer, NotBegun):
+                self.given_back(task)
+                continue
+            self.held.append(self.compared(task, answer))
+            granted.update(user for user, *_ in self.held[-1].keys)
+
+    def compared(self, task: Task, answer: Judged | Failure) -> Held:
+        known = self.model.tasks[task.number]
         try:
             keys = self.model.ask(known.kind, known.case, frozen=known.frozen)
         except ValueError:
@@ -189,8 +202,9 @@ class Site(RuleBasedStateMachine):
         task, answer, keys = held
         is_ours = self.model.holds(task.number, task.token)
         if isinstance(answer, Judged):
-            report, new = worker.finish(self.store, task, answer.grants, self.ready, self.now)
-            assert isinstance(report, worker.Done) == is_ours
+            (report,) = settlement.finish(self.store, [(task, answer.grants)], self.ready, self.now)
+            assert isinstance(report, settlement.Done) == is_ours
+            new = report.new if isinstance(report, settlement.Done) else []
             assert [award.grant[:5] for award in new] == [key for key in keys if is_ours and self.model.lacks(key)]
             if is_ours:
                 self.model.finish(task.number, keys, self.now)
@@ -209,11 +223,13 @@ class Site(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(pick=PICKS)
     def give_back(self, pick: int) -> None:
-        task = of(self.held, pick).task
-        deferred.give_back(self.store, [task], self.now)
+        self.given_back(of(self.held, pick).task)
+
+    def given_back(self, task: Task) -> None:
+        deferred.give_back(self.store, [task])
         if self.model.holds(task.number, task.token):
             known = self.model.tasks[task.number]
-            known.token, known.due_at, known.attempts = None, events.moment(self.now), known.attempts - 1
+            known.token, known.due_at, known.attempts = None, task.due_at, known.attempts - 1
 
     def dead(self) -> list[int]:
         return [number for number, task in self.model.tasks.items() if task.due_at is None]
@@ -320,7 +336,8 @@ class Site(RuleBasedStateMachine):
             deferred.claim(lost, 2, LEASE, MAX_ATTEMPTS, self.now)
         elif what == "finish" and self.held:
             task, answer, _ = of(self.held, pick)
-            worker.finish(lost, task, answer.grants if isinstance(answer, Judged) else [], self.ready, self.now)
+            grants = answer.grants if isinstance(answer, Judged) else []
+            settlement.finish(lost, [(task, grants)], self.ready, self.now)
         else:
             badge = manual.registered(self.registry, "medal")
             manual.give(lost, badge, "ann", 1, None, by="eve", reason="quiz", now=self.now)

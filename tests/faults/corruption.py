@@ -236,7 +236,7 @@ def work(store: Store, rng: random.Random, number: int) -> None:
             deferred.fail(store, task, failure, rng.choice((1, 3)), 30, at(number))
         elif rng.random() < 0.9:
             with store.transaction():
-                assert deferred.finish(store, task)
+                assert deferred.finish(store, [task])
     with store.transaction():
         reason = " ".join(rng.choices(WORDS, k=5))
         store.add_award(Grant(f"user-{number % 200}", "by-hand", 1), moment(at(number)), None, "root", reason)

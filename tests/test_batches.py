@@ -1,0 +1,264 @@
+"""`process-queue` runs tasks in batches: few commits for quick ones, and all else as if each ran by itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brabeion_cli import config, deferred, events
+from brabeion_cli.channel import Channel
+from brabeion_cli.children import Child
+from brabeion_cli.deferred import Task
+from brabeion_cli.entries import Entry
+from brabeion_cli.grants import Grant
+from brabeion_cli.isolation import Failure
+from brabeion_cli.runner import Judged, NotBegun
+from brabeion_cli.slot import MOST, Slot, next_size
+from brabeion_cli.store import Store, open_store
+from brabeion_cli.worker import Worker
+from tests.conftest import NOW, Project
+from tests.test_queue import COUNTS, claim, queue
+
+MANY = 700  # tasks: some batches of the largest size, after those that grow
+WAIT = "while not os.path.exists('go'): time.sleep(0.02)"
+SLOW = 40  # a task in the middle of a batch of 32
+
+
+def queue_of_one(project: Project, body: str, count: int) -> None:
+    """As `queue`, all of one user."""
+    project.simple_badge(body, async_=True)
+    lines = [json.dumps({"event": "it_happened", "user": "alice", "state": {"n": n}}) for n in range(count)]
+    project.ok("ingest", stdin="\n".join(lines))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("users", [1, MANY])
+def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
+    (queue if users > 1 else queue_of_one)(project, "return None", count=MANY)
+    statements: list[str] = []
+    with open_store(str(project.db)) as store:
+        settings = config.resolve(config.Options(db=str(project.db)), {}, str(project.directory))
+        reports = Worker(settings, store).run()
+        next(reports)
+        store.database.raw().set_trace_callback(statements.append)
+        assert sum(1 for _ in reports) == MANY - 1
+
+    assert statements.count("COMMIT") <= MANY / 20
+
+
+@pytest.mark.parametrize("earning", [(2, 3, 200), (454, 455)])  # the last of a batch, the first of the next
+def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, earning: tuple[int, ...]) -> None:
+    queue_of_one(
+        project,
+        f"if state['n'] in {earning}: return BadgeAwarded(key=str(state['history'].count('badge_awarded')))",
+        count=MANY,
+    )
+    assert project.ok("process-queue", "--json").json == COUNTS | {"done": MANY, "awarded": len(earning)}
+    assert project.sql('SELECT event_number - 1 FROM awards ORDER BY "key"') == [(n,) for n in earning]
+
+
+@pytest.mark.parametrize(("slow", "count"), [(SLOW, 64), (300, MANY)])
+def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, count: int) -> None:
+    queue(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
+    first = project.start("process-queue", "--json")
+
+    def others_are_done() -> bool:
+        project.ok("process-queue")
+        return project.sql("SELECT number FROM tasks") == [(slow + 1,)]
+
+    try:
+        until((project.directory / "started").exists)
+        until(others_are_done)
+    finally:
+        (project.directory / "go").touch()
+        out, _ = first.communicate(timeout=20)
+    assert json.loads(out)["remaining"] == 0
+
+
+def test_a_task_that_kills_its_runner_takes_no_other_with_it(project: Project) -> None:
+    project.write("brabeion.toml", "max_attempts = 2\nretry_delay = 0\n")
+    queue(project, f"if state['n'] == {SLOW}: os._exit(3)\nreturn BadgeAwarded()", count=64, multiple=True)
+
+    result = project.run("process-queue", "--json")
+
+    assert result.json == COUNTS | {"done": 63, "awarded": 63, "retried": 1, "dead": 1}
+
+
+def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
+    queue(
+        project, f"if state['n'] == {SLOW}:\n    open('started', 'w').close()\n    time.sleep(0.5)", count=64
+    )  # fmt: skip
+    tasks = project.sql(f"SELECT * FROM tasks WHERE number > {SLOW + 1}")
+    process = project.start("process-queue", "--json")
+    until((project.directory / "started").exists)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+
+    assert json.loads(out) == COUNTS | {"done": SLOW + 1, "remaining": 64 - SLOW - 1}
+    assert project.sql("SELECT * FROM tasks") == tasks
+
+
+def test_no_task_begins_after_max_time(project: Project) -> None:
+    body = f"if state['n'] == {SLOW}:\n    time.sleep(0.8)\nif state['n'] > {SLOW}: return BadgeAwarded()"
+    queue(project, body, count=64, multiple=True)
+
+    result = project.ok("process-queue", "--json", "--max-time", 0.7)
+
+    assert result.json == COUNTS | {"done": SLOW + 1, "remaining": 64 - SLOW - 1}
+
+
+def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
+    queue(project, "return BadgeAwarded()", count=64)
+    project.badge(
+        "import os\nfrom brabeion_cli.signals import badge_awarded\n\n@badge_awarded.connect\n"
+        "def receive(sender, badge_award, **kwargs):\n"
+        "    print('heard of', badge_award.user)\n    if badge_award.user == 'u40': os._exit(1)\n",
+        "receiver.py",
+    )
+
+    result = project.ok("process-queue")
+
+    heard = [line.split()[-1] for line in result.err.splitlines() if line.startswith("heard of")]
+    assert sorted(heard) == sorted(f"u{n}" for n in range(64))
+    assert result.err.count("a receiver of badge_awarded never came back") == 1
+
+
+def test_what_was_tried_before_is_claimed_alone(store: Store) -> None:
+    fill(store, 5)
+    store.database.execute_sql("UPDATE tasks SET attempts = 1 WHERE number IN (1, 4)")
+
+    assert [[task.number for task in claim(store, limit=9).tasks] for _ in range(5)] == [[1], [2, 3], [4], [5], []]
+
+
+def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
+    fill(store, 5)
+    tasks = claim(store, limit=3).tasks
+
+    deferred.give_back(store, tasks[1:])
+
+    assert [task.number for task in claim(store, seconds=1, limit=9).tasks] == [2, 3, 4, 5]
+
+
+def test_large_states_make_small_batches(store: Store) -> None:
+    fill(store, 3, text=json.dumps({"text": "x" * 600_000}))
+
+    assert [len(claim(store, limit=9).tasks) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def answered(*answers: Any) -> list[tuple[Task, Any]]:
+    task = Task(1, "t", "one", 1, None, None, "2026", Entry(1, "e", "u", "2026", None, "{}"))
+    return [(task, answer) for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "size"),
+    [
+        ([Judged([])], 0.001, 2),
+        ([Judged([])] * 4, 0.001, 8),
+        ([Judged([])] * MOST, 0.01, MOST),
+        ([Judged([])] * MOST, 0.2, MOST / 2),
+        ([Judged([])], 0.09, 1),
+        ([Judged([])] * 8, 5.0, 1),
+        ([Judged([]), NotBegun(), NotBegun()], 0.001, 2),
+        ([Judged([]), Failure("odd"), Judged([])], 0.001, 1),
+        ([NotBegun()], 0.001, 1),
+    ],
+)
+def test_batches_grow_as_long_as_tasks_are_quick(answers: list[Any], seconds: float, size: int) -> None:
+    assert next_size(answered(*answers), seconds) == size
+
+
+def answering(answers: list[Any], channel: Channel) -> None:
+    """A runner that knows its answers."""
+    channel.receive()
+    for answer in answers:
+        channel.send(answer)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("answer", "begins"),
+    [(Judged([]), True), (Judged([Grant("u", "one", 1)]), False), (Failure("odd"), False), (NotBegun(), False)],
+)
+def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
+    store: Store, answer: Any, begins: bool
+) -> None:
+    fill(store, 4)
+    tasks = claim(store, limit=4).tasks
+    slot = Slot(task_timeout=5)
+    slot.tasks.extend(tasks[:2])
+    slot.ahead = tasks[2:]
+    slot.child = Child(partial(answering, [Judged([]), answer]))
+    slot.send(float("inf"))
+
+    until(lambda: not slot.collect() and bool(slot.over))
+    slot.close()
+
+    assert [*slot.tasks] == (tasks[2:] if begins else [])
+    assert slot.settling() == [
+        (tasks[0], Judged([])), (tasks[1], answer), *((task, NotBegun()) for task in tasks[2:] if not begins),
+    ]  # fmt: skip
+
+
+def fill(store: Store, count: int, text: str = "{}") -> None:
+    """Tasks of one event and one user each."""
+    with store.transaction():
+        for user in map(str, range(count)):
+            made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
+            number = store.add_event(made._replace(text=text))
+            assert number is not None
+            deferred.defer(store, "one", Entry(number, "e", user, made.at, None, text), None, NOW)
+
+
+def steps(store: Store, work: Callable[[], object]) -> int:
+    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
+    taken = 0
+
+    def count() -> None:
+        nonlocal taken
+        taken += 1
+
+    store.database.raw().set_progress_handler(count, 1)
+    work()
+    store.database.raw().set_progress_handler(None, 1)
+    return taken
+
+
+def costs(path: Path, waiting: int) -> list[int]:
+    """Of claims and their end, while so many tasks of a hundred users wait."""
+    with open_store(str(path), create=True) as store:
+        fill(store, 100)
+        store.database.execute_sql(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) INSERT INTO tasks "
+            "(event_number, badge, attempts, due_at) SELECT n % 100 + 1, 'one', 0, ? FROM n",
+            (waiting, events.moment(NOW)),
+        )
+        running = claim(store, limit=100).tasks
+        assert claim(store, limit=9).tasks == []  # there is no other user
+        return [
+            steps(store, lambda: claim(store, limit=9)),
+            steps(store, lambda: deferred.claim(store, 100, 60, 5, NOW, running[0].token)),
+            steps(store, lambda: deferred.finish(store, running)),
+        ]
+
+
+def test_a_claim_costs_the_same_however_many_tasks_wait(tmp_path: Path) -> None:
+    few = costs(tmp_path / "few.db", 2_000)
+    many = costs(tmp_path / "many.db", 200_000)
+
+    assert few == pytest.approx(many, rel=0.02)
+    assert many[1] < 80 * 100  # steps for each that is claimed
