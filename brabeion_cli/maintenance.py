@@ -1,4 +1,4 @@
-"""`db backup` and `db verify`: copies that can be trusted, and whether the store can."""
+"""`db backup`, `db verify` and recounting: copies that can be trusted, and whether the store can."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from brabeion_cli import soundness, sqlite
 from brabeion_cli.errors import FileProblemError, StoreFullError
-from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.migrations import COUNT_ANEW, MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.store import APPLICATION_ID, Store
 
 MAX_PROBLEMS = 20
@@ -60,6 +60,13 @@ def _sync(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def recount(store: Store) -> None:
+    """Count the kept totals anew, whatever they were."""
+    with store.transaction():
+        for statement in COUNT_ANEW:
+            store.database.execute_sql(statement)
 
 
 def problems(store: Store) -> Iterator[str]:

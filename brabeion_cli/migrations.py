@@ -89,5 +89,111 @@ VERSION_3 = (
 #: Tasks that workers hold are few: they are found without a look at those that are due.
 VERSION_4 = ('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL',)
 
-MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4]
+#: Totals, kept by SQLite itself, so that every way of writing keeps them: `standings` of users, `holders` of badges and
+#: levels. In its row of no badge `holders` counts the standings, so that nobody has to.
+TOTALS = (
+    """
+    CREATE TABLE "standings" (
+        "user" TEXT NOT NULL PRIMARY KEY,
+        "awards" INTEGER NOT NULL,
+        "badges" INTEGER NOT NULL,
+        "last_awarded_at" TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    'CREATE INDEX "standing_order" ON "standings" ("awards" DESC, "last_awarded_at", "user")',
+    """
+    CREATE TABLE "holders" (
+        "badge" TEXT NOT NULL,
+        "level" INTEGER NOT NULL,
+        "users" INTEGER NOT NULL,
+        PRIMARY KEY ("badge", "level")
+    ) WITHOUT ROWID
+    """,
+)
+
+COUNTED_STANDINGS = """
+    SELECT "user", count(*) FILTER (WHERE revoked_at IS NULL), count(DISTINCT badge) FILTER (WHERE revoked_at IS NULL),
+        coalesce(max(awarded_at) FILTER (WHERE revoked_at IS NULL), '')
+    FROM awards GROUP BY "user"
+    UNION ALL SELECT "user", 0, 0, '' FROM (SELECT DISTINCT "user" FROM events) known
+    WHERE NOT EXISTS (SELECT 1 FROM awards WHERE "user" = known."user")
+"""
+COUNTED_HOLDERS = """
+    SELECT badge, level, count(DISTINCT "user") AS users FROM awards WHERE revoked_at IS NULL GROUP BY badge, level
+    UNION ALL SELECT '', 0, count(*) FROM standings
+"""
+#: The totals anew, whatever they were.
+COUNT_ANEW = (
+    "DELETE FROM holders",
+    "DELETE FROM standings",
+    f"INSERT INTO standings {COUNTED_STANDINGS}",
+    f"INSERT INTO holders {COUNTED_HOLDERS}",
+)
+
+_KEY = ('"user"', "badge", "level", '"key"', "occasion")
+
+
+def _only(row: str, shared: int, but_for: str = "") -> str:
+    """SQL that tells whether of the awards that are held no other shares the first columns of a row's key.
+
+    It looks from the row outwards, last where it came from or goes to: thousands of its neighbours may be revoked.
+    """
+    mine = [f"{row}.{column}" for column in _KEY]
+    of_row = f"({', '.join(_KEY[:shared])}) = ({', '.join(mine[:shared])})"
+    place, here = ", ".join(_KEY[shared:]), ", ".join(mine[shared:])
+    first, last = [
+        f"(SELECT 1 FROM awards WHERE {of_row} AND ({place}) {sign} ({here}) {but_for} AND revoked_at IS NULL "
+        f"ORDER BY {', '.join(column + order for column in _KEY[shared:])} LIMIT 1) IS NULL"
+        for sign, order in ((">", ""), ("<", " DESC"))[:: 1 if row == "OLD" else -1]
+    ]
+    return f"CASE WHEN {first} THEN {last} ELSE 0 END"  # AND would ask both
+
+
+def _lost(but_for: str = "") -> str:
+    return f"""
+        UPDATE standings SET awards = awards - 1, badges = badges - {_only("OLD", 2, but_for)},
+            last_awarded_at = CASE last_awarded_at WHEN OLD.awarded_at THEN coalesce((
+                SELECT max(awarded_at) FROM awards WHERE "user" = OLD."user" AND revoked_at IS NULL
+            ), '') ELSE last_awarded_at END
+        WHERE "user" = OLD."user";
+        UPDATE holders SET users = users - 1
+        WHERE badge = OLD.badge AND level = OLD.level AND {_only("OLD", 3, but_for)};
+    """
+
+
+_GAINED = f"""
+    INSERT INTO standings VALUES (NEW."user", 1, 1, NEW.awarded_at) ON CONFLICT DO UPDATE SET awards = awards + 1,
+        badges = badges + {_only("NEW", 2)}, last_awarded_at = max(last_awarded_at, excluded.last_awarded_at);
+    INSERT INTO holders SELECT NEW.badge, NEW.level, 1 WHERE {_only("NEW", 3)}
+        ON CONFLICT DO UPDATE SET users = users + 1;
+"""
+_KNOWN = """INSERT INTO standings VALUES (NEW."user", 0, 0, '') ON CONFLICT DO NOTHING;"""
+_UNKNOWN = """
+    DELETE FROM standings WHERE "user" = OLD."user" AND NOT EXISTS (SELECT 1 FROM events WHERE "user" = OLD."user")
+        AND NOT EXISTS (SELECT 1 FROM awards WHERE "user" = OLD."user");
+"""
+_BUT_FOR_NEW = f"AND ({', '.join(_KEY)}) <> ({', '.join(f'NEW.{column}' for column in _KEY)})"
+_CHANGE = 'AFTER UPDATE OF "user", badge, level, awarded_at, revoked_at ON awards'
+
+#: An award that changes is lost as it was, and gained as it is. All come after the row: what is ignored has none.
+TRIGGERS = tuple(
+    f'CREATE TRIGGER "{name}" {occasion} BEGIN {statements} END'
+    for name, occasion, statements in (
+        ("award_gained", "AFTER INSERT ON awards WHEN NEW.revoked_at IS NULL", _GAINED),
+        ("award_known", "AFTER INSERT ON awards WHEN NEW.revoked_at IS NOT NULL", _KNOWN),
+        ("award_was", f"{_CHANGE} WHEN OLD.revoked_at IS NULL", _lost(_BUT_FOR_NEW)),
+        ("award_is", f"{_CHANGE} WHEN NEW.revoked_at IS NULL", _GAINED),
+        ("award_renamed", 'AFTER UPDATE OF "user" ON awards', _KNOWN + _UNKNOWN),
+        ("award_lost", "AFTER DELETE ON awards WHEN OLD.revoked_at IS NULL", _lost()),
+        ("award_gone", "AFTER DELETE ON awards", _UNKNOWN),
+        ("event_known", "AFTER INSERT ON events WHEN NEW.tally = 1", _KNOWN),  # the first of its user and name
+        ("event_renamed", 'AFTER UPDATE OF "user" ON events', _KNOWN + _UNKNOWN),
+        ("event_gone", "AFTER DELETE ON events", _UNKNOWN),
+        ("standing_new", "AFTER INSERT ON standings", "UPDATE holders SET users = users + 1 WHERE badge = '';"),
+        ("standing_gone", "AFTER DELETE ON standings", "UPDATE holders SET users = users - 1 WHERE badge = '';"),
+    )
+)
+VERSION_5 = (*TOTALS, *COUNT_ANEW, *TRIGGERS)
+
+MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5]
 SCHEMA_VERSION = len(MIGRATIONS)

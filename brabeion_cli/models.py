@@ -95,4 +95,33 @@ class Prune(Model):
         table_name = "prunes"
 
 
-MODELS = [Event, Award, Task, Prune]
+class Standing(Table):
+    """A user with an event or an award, and totals of the awards that are held. SQLite keeps it."""
+
+    user = TextField(primary_key=True)
+    awards = IntegerField()
+    badges = IntegerField()  # different ones
+    last_awarded_at = TextField()  # "" where there are none
+
+    class Meta:
+        table_name = "standings"
+        without_rowid = True
+
+
+Standing.add_index(SQL('CREATE INDEX "standing_order" ON "standings" ("awards" DESC, "last_awarded_at", "user")'))
+
+
+class Holder(Table):
+    """How many users hold a level of a badge; for the badge "" and level 0, how many there are. SQLite keeps it."""
+
+    badge = TextField()
+    level = IntegerField()
+    users = IntegerField()
+
+    class Meta:
+        table_name = "holders"
+        primary_key = CompositeKey("badge", "level")
+        without_rowid = True
+
+
+MODELS = [Event, Award, Task, Prune, Standing, Holder]

@@ -12,7 +12,7 @@ from peewee import JOIN, SQL, Expression, fn
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.events import BADGE_AWARDED, moment, near_matches, text_or_number
-from brabeion_cli.models import Award, Event, Task
+from brabeion_cli.models import Award, Event, Holder, Standing, Task
 from brabeion_cli.registry import Registry
 
 Row = dict[str, Any]
@@ -134,34 +134,33 @@ def _is_highest() -> Any:
 def leaders(*, badge: str | None = None, since: str | None = None, until: str | None = None, limit: int) -> list[Row]:
     """Who has most awards; equal numbers share a rank, and who had them first is named first.
 
-    Rows: rank, user, awards, badges (different ones), last_awarded_at.
+    Rows: rank, user, awards, badges (different ones), last_awarded_at. Of all awards the totals are kept; those of one
+    badge or some time are counted.
     """
-    counted = fn.COUNT(SQL("*"))
-    query = Award.select(
-        fn.RANK().over(order_by=[counted.desc()]),
-        Award.user,
-        counted,
-        fn.COUNT(Award.badge.distinct()),
-        fn.MAX(Award.awarded_at),
-    ).where(Award.revoked_at.is_null())
+    if badge is None and since is None and until is None:
+        totals: Any = (Standing.user, Standing.awards, Standing.badges, Standing.last_awarded_at)
+        query: Any = Standing.select(*totals).where(Standing.awards > 0)
+    else:
+        totals = (Award.user, fn.COUNT(SQL("*")), fn.COUNT(Award.badge.distinct()), fn.MAX(Award.awarded_at))
+        query = Award.select(*totals).where(Award.revoked_at.is_null()).group_by(Award.user)
     if badge is not None:
         query = query.where(Award.badge == text_or_number(badge, "badge"))
     if since is not None:
         query = query.where(Award.awarded_at >= moment(since, "--since"))
     if until is not None:
         query = query.where(Award.awarded_at < moment(until, "--until"))
-    rows: Any = (
-        query.group_by(Award.user).order_by(counted.desc(), fn.MAX(Award.awarded_at), Award.user).limit(limit).tuples()
-    )
-    return [dict(zip(("rank", "user", "awards", "badges", "last_awarded_at"), row, strict=True)) for row in rows]
+    user, awards, _, last_awarded_at = totals
+    rows: list[Row] = []
+    for number, row in enumerate(query.order_by(awards.desc(), last_awarded_at, user).limit(limit).tuples(), 1):
+        rank = rows[-1]["rank"] if rows and rows[-1]["awards"] == row[1] else number
+        rows.append(dict(zip(("rank", "user", "awards", "badges", "last_awarded_at"), (rank, *row), strict=True)))
+    return rows
 
 
 def catalogue(registry: Registry) -> list[Row]:
     """Every registered badge and level with its holders, and their share of all users that the store knows."""
-    present = Award.select(Award.badge, Award.level, fn.COUNT(Award.user.distinct())).where(Award.revoked_at.is_null())
-    counted: Any = present.group_by(Award.badge, Award.level).tuples()
-    holders = {(slug, level): count for slug, level, count in counted}
-    users = (Event.select(Event.user) | Award.select(Award.user)).count()
+    holders = {(row.badge, row.level): row.users for row in Holder.select()}
+    users = holders.get(("", 0), 0)
     rows = []
     for badge in registry:
         for level in range(1, len(badge.levels) + 1):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from brabeion_cli import strictjson
 from brabeion_cli.events import MAX_NAME
+from brabeion_cli.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS
 from brabeion_cli.store import Store
 
 
@@ -64,6 +65,8 @@ COUNT = Kind("a number from 0", _from(0))
 INTEGER = Kind("a whole number", lambda value: isinstance(value, int))
 FLAG = Kind("0 or 1", lambda value: value == 0 or value == 1)
 
+RECOUNT = "`brabeion db migrate --recount` counts them anew"
+
 COLUMNS: dict[str, dict[str, Kind]] = {
     "events": {
         "number": NUMBER,
@@ -104,6 +107,15 @@ COLUMNS: dict[str, dict[str, Kind]] = {
     },
 }
 
+
+def _unlike_counted(key: str, kept: str, counted: str) -> str:
+    """A query for how many rows differ of what is kept and what is counted."""
+    return (
+        f"SELECT count(DISTINCT {key}) FROM (SELECT * FROM (SELECT * FROM ({kept}) EXCEPT SELECT * FROM ({counted})) "
+        f"UNION ALL SELECT * FROM (SELECT * FROM ({counted}) EXCEPT SELECT * FROM ({kept})))"
+    )
+
+
 #: What columns and tables say of each other, as queries for the rows that contradict.
 RULES = {
     "awards without their event, or without giver and reason": (
@@ -132,6 +144,12 @@ RULES = {
     "tasks whose number may be given again": (
         "SELECT count(*) FROM tasks "
         "WHERE number > (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks')"
+    ),
+    f"users whose standing is not what their events and awards say; {RECOUNT}": _unlike_counted(
+        '"user"', "SELECT * FROM standings", COUNTED_STANDINGS
+    ),
+    f"badges whose holders are not as many as their awards say; {RECOUNT}": _unlike_counted(
+        "badge", "SELECT * FROM holders WHERE users <> 0", f"SELECT * FROM ({COUNTED_HOLDERS}) WHERE users <> 0"
     ),
 }
 

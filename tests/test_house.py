@@ -86,7 +86,7 @@ ARROWS = {
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",
     "manual": "awarded base engine errors events grants models outcomes registry store",
-    "soundness": "events store strictjson",
+    "soundness": "events migrations store strictjson",
     "maintenance": "errors migrations soundness sqlite store",
     "health": "events store",
     "check": "base config errors health loader maintenance migrations registry source startup store",

@@ -70,6 +70,13 @@ DAMAGE = [
     ("UPDATE tasks SET token = printf('%032d', 1) WHERE due_at IS NULL", "1 tasks that are dead and held"),
     ("UPDATE tasks SET state = '{' WHERE number = 1", "1 tasks whose state is not a JSON object"),
     ("UPDATE tasks SET error = CAST(x'c328' AS TEXT) WHERE number = 1", "1 tasks whose error is not text or NULL"),
+    ("UPDATE standings SET awards = awards + 1", "2 users whose standing is not what their events and awards say"),
+    ("UPDATE standings SET badges = 9 WHERE \"user\" = 'bob'", "1 users whose standing is not what"),
+    ("UPDATE standings SET last_awarded_at = ''", "2 users whose standing is not what"),
+    ("DELETE FROM standings WHERE \"user\" = 'bob'", "1 users whose standing is not what"),
+    ("INSERT INTO standings VALUES ('eve', 0, 0, '')", "1 users whose standing is not what"),
+    ("UPDATE holders SET users = users + 1", "3 badges whose holders are not as many as their awards say"),
+    ("DELETE FROM holders WHERE badge = 'each'", "1 badges whose holders are not as many"),
     ("UPDATE sqlite_sequence SET seq = 3", "4 tasks whose number may be given again"),
     ("DELETE FROM events WHERE number = 1", "1 tasks without their event"),
     (

@@ -190,7 +190,7 @@ def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:
     database = peewee.SqliteDatabase(":memory:")
     with database.bind_ctx(MODELS, bind_refs=False, bind_backrefs=False):
         database.create_tables(MODELS)
-    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND type <> 'trigger'"
     wanted = dict(database.execute_sql(query).fetchall())
     database.close()
 

@@ -26,9 +26,10 @@ def db_command() -> None:
 
 
 @db_command.command("migrate")
+@click.option("--recount", is_flag=True, help="Count the totals of users and badges anew.")
 @options.as_json
 @options.everywhere
-def migrate_command(as_json: bool) -> None:
+def migrate_command(recount: bool, as_json: bool) -> None:
     """Bring an older database up to date. Every other command does so too when it opens one.
 
     \b
@@ -37,12 +38,18 @@ def migrate_command(as_json: bool) -> None:
     config = options.resolve()
     with open_store(config.db) as store:
         before = store.migrated_from
+        if recount:
+            maintenance.recount(store)
     if as_json:
-        click.echo(render.json_text({"from": SCHEMA_VERSION if before is None else before, "to": SCHEMA_VERSION}))
-    elif before is None:
+        versions = {"from": SCHEMA_VERSION if before is None else before, "to": SCHEMA_VERSION}
+        click.echo(render.json_text(versions | ({"recounted": True} if recount else {})))
+        return
+    if before is None:
         options.say(f"{config.db} has schema version {SCHEMA_VERSION} already")
     else:
         options.say(f"migrated {config.db} from schema version {before} to {SCHEMA_VERSION}")
+    if recount:
+        options.say("counted the totals anew")
 
 
 @db_command.command("backup")
