@@ -39,6 +39,9 @@ WRITES = {
     "revoke": Write("revoke --user u0 --badge points --reason x", "SELECT count(revoked_at) FROM awards"),
     "queue retry": Write("queue retry 1", "SELECT due_at FROM tasks WHERE number = 1"),
     "queue drop": Write("queue drop 1", "SELECT count(*) FROM tasks"),
+    "db prune": Write("db prune --before 2026-01-02", "SELECT count(*) FROM events"),
+    "user forget": Write("user forget u1", "SELECT count(*) FROM events"),
+    "user rename": Write("user rename u1 v1", "SELECT count(*) FROM events WHERE \"user\" = 'v1'"),
     "db migrate": Write("db migrate --db old.db", "PRAGMA user_version"),
 }
 
@@ -55,8 +58,11 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
         project.simple_badge("return BadgeAwarded()", slug="later", events=["points_awarded"], async_=True)
         project.simple_badge("return BadgeAwarded()", slug="more", events=["points_awarded"], multiple=True)
         shutil.move(small / "badges/more.py", project.write("more/more.py", ""))
-        lines = '{{"event": "points_awarded", "user": "u{}", "state": {{"points": 8000}}}}\n'
-        project.ok("ingest", stdin="".join(lines.format(n) for n in range(5)))
+        line = '{{"event": "{}", "user": "u{}", "at": "2026-01-01T00:00:0{}Z", "state": {{"points": 8000}}}}\n'
+        lines = [line.format("points_awarded", n, n) for n in range(5)] + [
+            line.format("visited", 1, n) for n in range(5)
+        ]
+        project.ok("ingest", stdin="".join(lines))
         older_database(small / "old.db", 100)
         yield project
     finally:
