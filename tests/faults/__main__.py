@@ -26,7 +26,7 @@ from tests.faults.scenario import Figures, Scenario, make_site
 from tests.faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-TRIES = 5  # of a scenario without its guard
+TRIES = 3  # of a scenario without its guard
 LONGEST = 40  # seconds for one of them; most take 5
 
 
