@@ -20,6 +20,7 @@ class Known:
         self._store = store
         self._recorded = RecordedEvents(store.database)
         self._seen: tuple[object, int] | None = None
+        self._repeats = False  # whether the last event was there already: then the next one may be, too
         self._tallies: dict[tuple[str, str], tuple[str, int]] = {}
         self._awards: dict[tuple[str, str, int, str, int], str] = {}
 
@@ -39,6 +40,8 @@ class Known:
 
     def add_event(self, event: Event) -> int | None:
         """See `Store.add_event`. While a user's events of a name come in order, counting them takes no question."""
+        if self._repeats and event.id is not None and self._store.has_event(event.id):
+            return None
         of_user = (event.user, event.name)
         last = self._tallies.get(of_user)
         if last is not None and event.at >= last[0]:
@@ -46,6 +49,7 @@ class Known:
         else:
             tally, late = self._recorded.place(event.user, event.name, event.at)
         number = self._store.add_event(event, (tally, late))
+        self._repeats = number is None
         if late:
             self._tallies.pop(of_user, None)
         elif number is not None:

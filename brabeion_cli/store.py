@@ -108,6 +108,10 @@ class Store:
         number = cursor.lastrowid
         return number if cursor.rowcount == 1 else None
 
+    def has_event(self, id: str) -> bool:
+        """Whether an event with that id is in the journal."""
+        return self.database.execute_sql("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
+
     def add_award(
         self,
         grant: Grant,

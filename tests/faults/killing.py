@@ -73,9 +73,9 @@ def killed_ingests(site: Project, rng: random.Random, times: int) -> Figures:
         while figures.counts["kills"] < times:
             figures.counts["runs"] += 1
             site.db = site.directory / f"disturbed-{figures.counts['runs']}.db"
-            while True:
+            for patience in itertools.count(10):  # a little longer each time, so that it comes to an end
                 process = site.start("ingest", "lines.ndjson", "--db", site.db, env=environment)
-                _wait(process, rng.uniform(0.2, 0.9) * seconds)
+                _wait(process, rng.uniform(0.2, 0.9) * seconds * patience / 10)
                 if process.poll() is None:
                     figures.counts["kills"] += 1
                     killed(process, rng)
