@@ -22,7 +22,7 @@ from tests.benchmarks.measure import (
     single,
 )
 
-TASKS, QUICK_TASKS, FULL_TASKS = 2000, 50, 20_000
+TASKS, QUICK_TASKS = 20_000, 50
 WAITING, MOST_WAITING = [2000, 20_000], 200_000
 SOME = 500  # of the tasks that wait: the rate with many waiting needs not run them all
 SIZES = (200, 1000)  # tasks of which instructions are counted
@@ -60,7 +60,7 @@ def huey(settings: Settings, count: int) -> Program:
 
 def measure(settings: Settings) -> Iterator[Row]:
     """The rows of S5."""
-    tasks = QUICK_TASKS if settings.quick else FULL_TASKS if settings.full else TASKS
+    tasks = QUICK_TASKS if settings.quick else TASKS
     kinds = [ours, huey] if settings.peers else [ours]
     if counts_instructions(settings):
         counts = [instructions_each(partial(kind, settings), SIZES) for kind in kinds]
