@@ -73,7 +73,8 @@ def _without_guards(chosen: list[Scenario], seed: int) -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = f"{copy_without(guard, Path(folder))}:{ROOT}"
-            command = [sys.executable, "-P", "-m", "tests.faults", guard.scenario, "--quick", "--seed"]
+            quick = [] if guard.full else ["--quick"]
+            command = [sys.executable, "-P", "-m", "tests.faults", guard.scenario, *quick, "--seed"]
             said = [_failing([*command, str(seed + n)], folder, path) for n in range(TRIES)]
         failed = [line for line in said if line is not None]
         print(

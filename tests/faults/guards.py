@@ -17,6 +17,7 @@ class Guard(NamedTuple):
     module: str
     text: str
     without: str
+    full: bool = False  # whether the quick form is too quick to miss it
 
 
 OURS, NOT = "with store.transaction():\n        before", "if True:\n        before"
@@ -39,8 +40,8 @@ GUARDS = [
     Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
     Guard("migrating is one transaction", "R6c", "store", OURS, NOT),
     Guard("unfinished tasks go back", "R13", "worker", "        self._give_back(self._slots)", "        pass"),
-    Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0"),
-    Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0"),
+    Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
+    Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0", full=True),
     Guard(
         "SQLite copies", "R15", "maintenance",
         "store.database.raw().backup(copy)", "__import__('shutil').copyfile(store.path, partial)",

@@ -111,6 +111,8 @@ def ended_by_signals(site: Project, rng: random.Random, times: int) -> Figures:
     """SIGTERM or SIGINT at a random moment, `times` for each of three commands, then run to the end."""
     figures = Figures({"signals": 0, "came too late": 0})
     site.badge(MORE, "../more/more.py")
+    body = "time.sleep(0.01)\nreturn BadgeAwarded()"
+    site.simple_badge(body, slug="later", events=["points_awarded"], multiple=True, async_=True)
     write_lines(site, LINES // 10)
     for work in ENDED.values():
         undisturbed, seconds = _undisturbed(site, *work.before, work.command, queries=work.same)
