@@ -123,8 +123,8 @@ def ended_by_signals(site: Project, rng: random.Random, times: int) -> Figures:
                 site.ok(*command, "--db", site.db)
             for _ in range(min(left, 10)):
                 left -= 1
-                number = rng.choice(list(STATUS))
-                _end_once(site, work, rng.uniform(0, seconds), [number] * rng.choice([1, 2]), figures)
+                signals = rng.choice([[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]])
+                _end_once(site, work, rng.uniform(0, seconds), signals, figures)
             site.ok(*work.command, "--db", site.db)
             require_same(rows(site, *work.same), undisturbed, figures)
             require_sound(site, figures)
@@ -151,7 +151,6 @@ def _end_once(site: Project, work: Work, seconds: float, signals: Sequence[signa
         _wait(process, seconds)
         for each in signals:
             process.send_signal(each)
-            _wait(process, 0.02)
         try:
             out, err = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
@@ -161,7 +160,7 @@ def _end_once(site: Project, work: Work, seconds: float, signals: Sequence[signa
     figures.counts["signals"] += 1
     if process.returncode == 0:
         figures.counts["came too late"] += 1
-    elif process.returncode not in STATUS[number] and not _before_us(err):
+    elif not any(process.returncode in STATUS[each] for each in signals) and not _before_us(err):
         figures.broken.append(f"{work.command[0]}, {number.name}: status {process.returncode}, {err!r:.300}")
     if b"Traceback" in err and not _before_us(err):
         figures.broken.append(f"{work.command[0]}, {number.name}: {err!r:.300}")
