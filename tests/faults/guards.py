@@ -39,7 +39,6 @@ GUARDS = [
     Guard("creating is one transaction", "R6a", "store", OURS, NOT),
     Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
     Guard("migrating is one transaction", "R6c", "store", OURS, NOT),
-    Guard("unfinished tasks go back", "R13", "worker", "        self._give_back(self._slots)", "        pass"),
     Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
     Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0", full=True),
     Guard(
