@@ -113,10 +113,10 @@ def longest_text(max_bytes: int) -> int:
     return 8 * max_bytes + 64 * 1024
 
 
-def parse_json(text: str, *, around: int = 0) -> Any:
-    """Strict JSON, with what is wrong as an `EventError`; so many levels `around` a state do not count."""
+def parse_json(text: str) -> Any:
+    """Strict JSON, with what is wrong as an `EventError`."""
     try:
-        return strictjson.parse(text, around=around)
+        return strictjson.parse(text)
     except strictjson.StrictJSONError as error:
         raise EventError(str(error)) from None
 
