@@ -17,7 +17,7 @@ _RESERVED, _LINE_KEYS = frozenset(RESERVED), frozenset(LINE_KEYS)
 
 
 class Event(NamedTuple):
-    """An event that may be recorded.
+    """An event that may be recorded; the first five fields are what the journal holds of it.
 
     `at` is UTC as `2026-11-22T18:19:00.123456Z`, so that text order is time order; `dated` tells whether the caller
     gave it. `id` is the caller's key or None. `state` has no `user`; `text` is its JSON.
@@ -26,10 +26,10 @@ class Event(NamedTuple):
     name: str
     user: str
     at: str
-    dated: bool
     id: str | None
-    state: dict[str, Any]
     text: str
+    state: dict[str, Any]
+    dated: bool
 
 
 def make(
@@ -48,8 +48,8 @@ def make(
     """
     state = _checked_state(state)
     inner_user = state.pop("user", None)
-    who = text_or_number(user if user is not None else inner_user, "user")
-    if user is not None and inner_user is not None and text_or_number(inner_user, "user") != who:
+    who = text_or_number(inner_user if user is None else user, "user")
+    if inner_user is not None and user is not None and text_or_number(inner_user, "user") != who:
         raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
     if name == BADGE_AWARDED:
         raise EventError(f"{BADGE_AWARDED} is what an award is, as an event, and not fired; choose another name")
@@ -60,10 +60,10 @@ def make(
         _text(name, "the event's name"),
         who,
         moment(now if at is None else at),
-        at is not None,
         None if id is None else text_or_number(id, "id"),
-        state,
         text,
+        state,
+        at is not None,
     )
 
 
@@ -80,8 +80,7 @@ def _checked_state(state: object) -> dict[str, Any]:
 
 def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
     """The event of one NDJSON line. Raises `EventError`."""
-    longest = longest_text(max_bytes)
-    if len(line) > longest:
+    if len(line) > max_bytes and len(line) > (longest := longest_text(max_bytes)):
         raise EventError(f"the line has {len(line):,} bytes; at most {longest:,} are read (max_state_bytes)")
     try:
         fields = strictjson.parse(line.decode(), around=1)
@@ -95,17 +94,10 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
         unknown = [key for key in fields if key not in LINE_KEYS]
         near = near_matches(unknown[0], LINE_KEYS)
         raise EventError(f"unknown key {unknown[0]!r:.80}{near}; a line has {', '.join(LINE_KEYS)}")
-    if fields.get("event") is None:
+    name, user, at, key, state = map(fields.get, LINE_KEYS)
+    if name is None:
         raise EventError("no event: the line needs an event and a user")
-    return make(
-        fields["event"],
-        fields.get("state"),
-        user=fields.get("user"),
-        at=fields.get("at"),
-        id=fields.get("id"),
-        now=now,
-        max_bytes=max_bytes,
-    )
+    return make(name, state, user=user, at=at, id=key, now=now, max_bytes=max_bytes)
 
 
 def longest_text(max_bytes: int) -> int:
@@ -146,11 +138,7 @@ def moment(value: object, what: str = "at") -> str:
 
 def _is_recorded_form(text: str) -> bool:
     """Whether a moment is written as it is recorded: most are, where brabeion or a machine wrote them."""
-    if len(text) != 27 or text[10] != "T" or text[19] != "." or text[26] != "Z":
-        return False
-    if (
-        text[4] != "-" or text[7] != "-" or text[13] != ":" or text[16] != ":" or text[11:13] == "24"
-    ):  # the next day's 0
+    if len(text) != 27 or text[4:20:3] != "--T::." or text[26] != "Z" or text[11:13] == "24":  # the next day's 0
         return False
     try:
         datetime.fromisoformat(text)
@@ -161,7 +149,7 @@ def _is_recorded_form(text: str) -> bool:
 
 def text_or_number(value: object, what: str) -> str:
     """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
-    if type(value) is str and 0 < len(value) <= MAX_NAME and value.isascii() and value.isprintable():
+    if type(value) is str and value.isprintable() and 0 < len(value) <= MAX_NAME:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         try:
@@ -172,7 +160,7 @@ def text_or_number(value: object, what: str) -> str:
 
 
 def _text(value: object, what: str) -> str:
-    if type(value) is str and 0 < len(value) <= MAX_NAME and value.isascii() and value.isprintable():
+    if type(value) is str and value.isprintable() and 0 < len(value) <= MAX_NAME:
         return value
     if value is None:
         raise EventError(f"no {what}" + ("; give one, or a user in the state" if what == "user" else ""))

@@ -35,10 +35,11 @@ def parse(text: str, *, around: int = 0) -> Any:
 
     So many levels `around` the value do not count: a line of `ingest` is an object around a state.
     """
-    if text.startswith("\ufeff"):
+    is_ascii = text.isascii()
+    if not is_ascii and text.startswith("\ufeff"):
         raise StrictJSONError("not JSON: it begins with a byte order mark (U+FEFF)")
     deepest = MAX_DEPTH + around
-    if len(text) > deepest and text.count("[") + text.count("{") > deepest and _depth(text) > deepest:
+    if len(text) > 2 * deepest and text.count("[") + text.count("{") > deepest and _depth(text) > deepest:
         raise StrictJSONError(f"nested deeper than {MAX_DEPTH} levels")
     try:
         value = _read(text)
@@ -50,7 +51,7 @@ def parse(text: str, *, around: int = 0) -> Any:
         raise StrictJSONError(f"a number is too long: {error}".partition(";")[0]) from None
     except RecursionError:
         raise StrictJSONError("nested too deep") from None
-    if "\\u" in text or not _is_unicode(text):
+    if "\\u" in text or not (is_ascii or _is_unicode(text)):
         _check_text(value, "")
     return value
 

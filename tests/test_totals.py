@@ -154,7 +154,7 @@ def filled(path: Path, users: int) -> Store:
     with store.transaction():
         for user in range(users):
             at = f"2026-11-22T00:{user // 60 % 60:02}:{user % 60:02}.000000Z"
-            store.add_event(Event("e", f"user-{user}", at, True, None, {}, "{}"))
+            store.add_event(Event("e", f"user-{user}", at, None, "{}", {}, True))
             for number in range(10):
                 store.add_award(Grant(f"user-{user}", "points", number % 3 + 1, str(number)), at, None, "root", "quiz")
     return store
