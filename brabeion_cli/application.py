@@ -9,7 +9,8 @@ import threading
 from datetime import datetime, timezone
 from typing import Any
 
-from brabeion_cli import config, engine, events, isolation, loader
+from brabeion_cli import config, events, isolation, loader
+from brabeion_cli.announcing import announce
 from brabeion_cli.config import BadgeDirectory, Config
 from brabeion_cli.engine import Engine
 from brabeion_cli.errors import NestedFireError
@@ -63,7 +64,7 @@ def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
         if not badges.listening_to(event.name):
             near = events.near_matches(event.name, badges.event_names)
             print(f"brabeion: recorded, but no badge listens to {event.name!r}{near}", file=sys.stderr)
-        for failure in engine.announce(badges, guard, recorded.awards):
+        for failure in announce(badges, guard, recorded.awards):
             print(f"brabeion: {failure}", file=sys.stderr)
     return recorded.outcomes
 

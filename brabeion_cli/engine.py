@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
 
 from brabeion_cli import deferred, strictjson
-from brabeion_cli.awarded import award_state
 from brabeion_cli.base import Badge
+from brabeion_cli.entering import EndlessAwardsError, award_entry, enter, new_awards, require_end
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
-from brabeion_cli.events import BADGE_AWARDED, Event, parse_moment
+from brabeion_cli.events import BADGE_AWARDED, Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, Watch, freeze, judge
 from brabeion_cli.known import Known
-from brabeion_cli.outcomes import (
-    AWARDED,
-    DATED_BACK,
-    ERROR,
-    HELD,
-    NONE,
-    QUEUED,
-    REVOKED,
-    NewAward,
-    Outcome,
-    Recorded,
-    outcome_of,
-    place,
-)
+from brabeion_cli.outcomes import ERROR, HELD, NONE, QUEUED, REVOKED, Outcome, Recorded, outcome_of
 from brabeion_cli.registry import Registry
-from brabeion_cli.signals import BadgeAward, badge_awarded
 from brabeion_cli.store import Store
-
-MAX_DEPTH = 20  # awards that lead to one another, before it is called endless
 
 
 class Engine:
@@ -177,108 +158,6 @@ class Engine:
                 "the same id means the same event"
             )
         return str(at)
-
-
-def enter(
-    store: Store,
-    granted: Sequence[Grant],
-    at: str,
-    *,
-    event_number: int | None = None,
-    given_by: str | None = None,
-    reason: str | None = None,
-    belated: bool = False,
-) -> list[tuple[Grant, str]]:
-    """Enter grants that an event earned or a person gives; each with what became of it: awarded, held or revoked.
-
-    With `belated` later events may have been judged before: an award of theirs is dated back to this one.
-    """
-    entered = []
-    for grant in granted:
-        if store.add_award(grant, at, event_number, given_by, reason):
-            entered.append((grant, AWARDED))
-        elif belated and event_number is not None and store.move_award(grant, at, event_number):
-            entered.append((grant, DATED_BACK))
-        elif not grant.implied:
-            on_record = store.award(grant)
-            entered.append((grant, REVOKED if on_record and on_record.revoked_by is not None else HELD))
-    return entered
-
-
-def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int | None = None) -> list[NewAward]:
-    """Those of the entered grants that were not there before."""
-    return [NewAward(grant, event_number, at) for grant, outcome in entered if outcome == AWARDED]
-
-
-def award_entry(store: Store, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
-    """The event that an award on record is, for badges that listen to `badge_awarded`; `entry` earned it."""
-    on_record = store.award(grant)
-    assert on_record is not None
-    return award_entry_at(on_record.position, grant, level_name, entry)
-
-
-def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
-    """The same, for an award whose place among those of the event is known."""
-    return entry._replace(
-        name=BADGE_AWARDED,
-        user=grant.user,
-        text=award_state(grant.badge, grant.level, level_name, grant.key),
-        position=position,
-        depth=entry.depth + 1,
-    )
-
-
-class EndlessAwardsError(Exception):
-    """Awards for awards for awards, without an end."""
-
-
-def require_end(entry: Entry) -> None:
-    """Refuse an award that too many others have led to. Raises `EndlessAwardsError`."""
-    if entry.depth > MAX_DEPTH:
-        raise EndlessAwardsError(
-            f"not asked: an award led to an award {MAX_DEPTH} times in a row; a badge that listens to {BADGE_AWARDED} "
-            "must not award without end for its own awards or those of another such badge"
-        )
-
-
-def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch: Watch | None = None) -> list[str]:
-    """Send `badge_awarded` for awards that are on disk; what receivers raised, as lines."""
-    failures = []
-    for award in awards if badge_awarded else ():
-        badge = registry.get(award.grant.badge)
-        if badge is None:
-            continue
-        for receiver in badge_awarded:
-            if watch is not None:
-                watch.asking(badge.slug, guard.seconds)
-            try:
-                guard.call(partial(receiver, sender=badge, badge_award=_as_sent(award, badge)), _folder_of(receiver))
-            except BadgeFailedError as error:
-                name = getattr(receiver, "__qualname__", type(receiver).__name__)
-                failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")
-            if watch is not None:
-                watch.answered()
-    return failures
-
-
-def _folder_of(receiver: Callable[..., Any]) -> str | None:
-    code = getattr(receiver, "__code__", None)
-    return None if code is None else os.path.dirname(code.co_filename)
-
-
-def _as_sent(award: NewAward, badge: Badge) -> BadgeAward:
-    grant, detail = award.grant, badge.detail(award.grant.level)
-    return BadgeAward(
-        user=grant.user,
-        badge=grant.badge,
-        level=grant.level,
-        level_name=detail.name,
-        description=detail.description,
-        image=detail.image,
-        key=grant.key or None,
-        awarded_at=parse_moment(award.at),
-        event=award.event,
-    )
 
 
 def _same_json(one: str, other: str) -> bool:

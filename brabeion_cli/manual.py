@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from brabeion_cli import engine, grants
+from brabeion_cli import grants
 from brabeion_cli.awarded import REPLAY
 from brabeion_cli.base import Badge
+from brabeion_cli.entering import enter, new_awards
 from brabeion_cli.errors import EventError, NoSuchAwardError, UnknownBadgeError
 from brabeion_cli.events import moment, near_matches, text_or_number
 from brabeion_cli.grants import NO_KEY, WrongAnswerError
@@ -52,9 +53,9 @@ def give(
     key = NO_KEY if key is None else text_or_number(key, "key")
     with store.transaction():
         granted = grants.of_level(badge, level, user, key, _next_occasion(user, badge))
-        entered = engine.enter(store, granted, moment(now), given_by=by, reason=reason)
+        entered = enter(store, granted, moment(now), given_by=by, reason=reason)
     outcomes = [outcome_of(grant, badge.detail(grant.level).name, outcome) for grant, outcome in entered]
-    return outcomes, engine.new_awards(entered, moment(now))
+    return outcomes, new_awards(entered, moment(now))
 
 
 def revoke(

@@ -7,7 +7,8 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from brabeion_cli import application, engine, events, serving, sqlite
+from brabeion_cli import application, events, serving, sqlite
+from brabeion_cli.announcing import announce
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.engine import Engine
@@ -139,7 +140,7 @@ class Recorder:
             self._store.close()  # a receiver may fire in its turn, over a connection of its own
             for award in awards:
                 self._stay()
-                failures += engine.announce(self._registry, self._guard, [award], self._watch)
+                failures += announce(self._registry, self._guard, [award], self._watch)
         self._channel.send(Announced(failures))
 
 

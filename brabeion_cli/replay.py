@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from brabeion_cli import engine
 from brabeion_cli.awarded import REPLAY
 from brabeion_cli.base import Badge
-from brabeion_cli.engine import EndlessAwardsError
+from brabeion_cli.entering import EndlessAwardsError, award_entry_at, require_end
 from brabeion_cli.entries import Entry
 from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
@@ -197,7 +196,7 @@ class Replay:
         if badge.async_ and self._store.database.in_transaction():
             self._step()  # it may take its time
         try:
-            engine.require_end(entry)
+            require_end(entry)
             failure = self._doomed.always.get(badge.slug) or self._doomed.once.get((entry.number, badge.slug))
             if failure is not None:
                 raise BadgeFailedError(failure)
@@ -244,7 +243,7 @@ class Replay:
 
     def _award_case(self, position: int, grant: Grant, entry: Entry) -> Case:
         name = self._registry.level_name(grant.badge, grant.level)
-        return Case(engine.award_entry_at(position, grant, name, entry), self._journal, hindsight=True)
+        return Case(award_entry_at(position, grant, name, entry), self._journal, hindsight=True)
 
     # Transactions
 

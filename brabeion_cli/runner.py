@@ -14,7 +14,8 @@ import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from brabeion_cli import application, children, engine, loader, sqlite
+from brabeion_cli import application, children, loader, sqlite
+from brabeion_cli.announcing import announce
 from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.confinement import confine
@@ -101,7 +102,7 @@ def serve(config: Config, stop: Stop, channel: Channel) -> None:
             channel.end_after(LONGEST + config.task_timeout + 2 * children.GRACE)
             if isinstance(request, Announce):
                 database.close()  # a receiver may fire in its turn, over a connection of its own
-                channel.send(Announced(engine.announce(registry, guard, request.awards)))
+                channel.send(Announced(announce(registry, guard, request.awards)))
                 continue
             for answer in answers(request, stop, registry, journal, guard):
                 channel.send(answer)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from brabeion_cli import deferred, engine
+from brabeion_cli import deferred
 from brabeion_cli.config import Config
 from brabeion_cli.deferred import Task
-from brabeion_cli.engine import EndlessAwardsError
+from brabeion_cli.entering import EndlessAwardsError, award_entry, enter, new_awards, require_end
 from brabeion_cli.entries import Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
@@ -82,19 +82,19 @@ def _enter(store: Store, task: Task, grants: Sequence[Grant], ready: Ready, now:
     if not grants:
         return Done(task, [], [])
     entry, endless = task.entry, None
-    entered = engine.enter(store, grants, entry.at, event_number=entry.number, belated=True)
+    entered = enter(store, grants, entry.at, event_number=entry.number, belated=True)
     granted = [grant for grant, outcome in entered if outcome in (AWARDED, DATED_BACK)]
     try:
         _put_off(store, granted, entry, ready, now)
     except EndlessAwardsError as error:
         endless = str(error)
-    return Done(task, entered, engine.new_awards(entered, entry.at, entry.number), endless)
+    return Done(task, entered, new_awards(entered, entry.at, entry.number), endless)
 
 
 def _put_off(store: Store, granted: Sequence[Grant], entry: Entry, ready: Ready, now: datetime) -> None:
     """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
     for grant in granted if ready.collectors else ():
-        about = engine.award_entry(store, grant, ready.level_names[grant.badge][grant.level - 1], entry)
-        engine.require_end(about)
+        about = award_entry(store, grant, ready.level_names[grant.badge][grant.level - 1], entry)
+        require_end(about)
         for collector in ready.collectors:
             deferred.defer(store, collector, about, None, now)

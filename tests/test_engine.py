@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import engine, events, grants
+from brabeion_cli import events, grants
+from brabeion_cli.announcing import announce
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
 from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError
@@ -15,6 +16,7 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.outcomes import Outcome, Recorded
 from brabeion_cli.registry import Registry
+from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store
 from tests.conftest import NOW
 
@@ -312,7 +314,7 @@ def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:
 
 def test_receivers_hear_of_new_awards_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[Any] = []
-    signal = engine.badge_awarded
+    signal = badge_awarded
     monkeypatch.setattr(signal, "_receivers", [])
 
     @signal.connect
@@ -325,7 +327,7 @@ def test_receivers_hear_of_new_awards_only(site: Site, monkeypatch: pytest.Monke
 
     site.badge(lambda state: BadgeAwarded(key="k"), levels=[BadgeDetail("Gold", "shiny", "g.svg")])
     with Guard(1) as guard:
-        failures = [engine.announce(site.registry, guard, site.fire().awards) for _ in range(2)]
+        failures = [announce(site.registry, guard, site.fire().awards) for _ in range(2)]
 
     ((sender, award),) = heard
     assert sender is site.registry.get("one")

@@ -56,44 +56,46 @@ ARROWS = {
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
     "engine": (
-        "awarded base deferred entries errors events grants isolation journal judging known outcomes registry "
-        "signals store strictjson"
+        "base deferred entering entries errors events grants isolation journal judging known outcomes registry store "
+        "strictjson"
     ),
     "replay": (
-        "awarded base engine entries events grants isolation journal judging ledger outcomes registry store "
+        "awarded base entering entries events grants isolation journal judging ledger outcomes registry store "
         "stretch watch"
     ),
     "startup": "channel children config confinement errors loader",
     "supervision": "channel children errors isolation startup watch",
     "messages": "events isolation lines outcomes",
     "recorder": (
-        "application channel config engine errors events isolation lines messages outcomes registry serving "
-        "signals sqlite store watch"
+        "announcing application channel config engine errors events isolation lines messages outcomes registry "
+        "serving signals sqlite store watch"
     ),
     "intake": "channel config errors events isolation lines messages recorder supervision watch",
     "runner": (
-        "application channel children config confinement deferred engine errors events grants isolation journal "
+        "announcing application channel children config confinement deferred errors events grants isolation journal "
         "judging loader messages outcomes registry signals sqlite"
     ),
     "replaying": (
         "channel children config errors events isolation messages outcomes registry replay runner serving startup "
         "store stretch supervision watch"
     ),
-    "settlement": "config deferred engine entries grants isolation outcomes runner store",
+    "settlement": "config deferred entering entries grants isolation outcomes runner store",
     "slot": "children deferred isolation messages runner settlement",
     "worker": "children config deferred runner settlement slot startup store",
     "reports": "base errors events models registry",
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation judging registry serving store supervision watch",
-    "manual": "awarded base engine errors events grants models outcomes registry store",
+    "manual": "awarded base entering errors events grants models outcomes registry store",
     "soundness": "events migrations store strictjson",
     "maintenance": "errors migrations soundness sqlite store",
     "health": "events store",
     "check": "base config errors health loader maintenance migrations registry source startup store",
     "retention": "deferred errors events recorded registry store stretch strictjson",
-    "application": "config engine errors events isolation loader outcomes registry store",
+    "application": "announcing config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",
+    "announcing": "base events isolation judging outcomes registry signals",
+    "entering": "awarded entries events grants outcomes store",
     "known": "events grants recorded store",
 }
 
@@ -169,8 +171,8 @@ PARENT = """
 """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
-    application awarded days deferred engine entries fields frozen history journal judging known migrations recorded
-    recorder serving signals sqlite store
+    announcing application awarded days deferred engine entering entries fields frozen history journal judging known
+    migrations recorded recorder serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
 STANDARD = (

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from brabeion_cli import engine, loader, manual, render, startup
+from brabeion_cli import loader, manual, render, startup
+from brabeion_cli.announcing import announce
 from brabeion_cli.cli import options
 from brabeion_cli.cli.fire import describe
 from brabeion_cli.isolation import Guard
@@ -41,7 +42,7 @@ def award_command(
             store, found, user, number, key, by=by or options.caller(), reason=reason, now=options.now()
         )
     with Guard(config.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
-        for failure in engine.announce(registry, guard, awards):
+        for failure in announce(registry, guard, awards):
             options.notice(failure)
     if as_json:
         click.echo(render.json_text({"results": [outcome.as_json() for outcome in outcomes]}))
