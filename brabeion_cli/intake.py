@@ -18,12 +18,12 @@ from brabeion_cli.config import Config
 from brabeion_cli.errors import LostProcessError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure
-from brabeion_cli.messages import Announced, BatchRequest, FireAnswer, FireRequest, Slice
+from brabeion_cli.messages import Announced, BlockRequest, FireAnswer, FireRequest, Slice
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
 from brabeion_cli.watch import SharedWatch
 
 if TYPE_CHECKING:
-    from brabeion_cli.lines import Line
+    from brabeion_cli.lines import Block
 
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 
@@ -54,19 +54,17 @@ class Intake:
                 doomed[death.badge] = death.failure
         return answer, self._announcements()
 
-    def ingest(self, batches: Iterable[list[Line]], *, stop_on_error: bool = False) -> Iterator[Slice | Announced]:
+    def ingest(self, blocks: Iterable[Block], *, stop_on_error: bool = False) -> Iterator[Slice | Announced]:
         """Record the events of lines; yields what each transaction did, after it is on disk."""
-        for lines in batches:
+        for block in blocks:
             doomed: dict[int, dict[str, Failure]] = {}
-            while lines:
-                done = 0
+            done, finished = block.number - 1, False
+            while not finished:
                 try:
-                    self._send(
-                        BatchRequest([(*line,) for line in lines], self._with_convicts(lines, doomed), stop_on_error)
-                    )
-                    while done < len(lines) and self._child.running:
+                    self._send(self._block_request(block.after(done), doomed, stop_on_error))
+                    while not finished and self._child.running:
                         answer: Slice = self._child.answer()
-                        done = answer.done + 1
+                        done, finished = answer.done, answer.finished
                         yield answer
                         if failures := self._announcements():
                             yield Announced(failures)
@@ -75,14 +73,13 @@ class Intake:
                 except BadgeDiedError as death:
                     self._convict(death)
                     doomed.setdefault(death.line, {})[death.badge] = death.failure
-                lines = lines[done:]
 
     def start(self) -> None:
         """Start the child where there is none: load the badges, open the store. Raises `BrabeionError`s."""
         if not self._child.running and self._child.start().created:
             self._tell_created()
 
-    def _send(self, request: FireRequest | BatchRequest) -> None:
+    def _send(self, request: FireRequest | BlockRequest) -> None:
         self.start()
         self._child.send(request)
 
@@ -100,18 +97,18 @@ class Intake:
         self._kills[death.badge] += 1
         self._last_kill[death.badge] = death.failure
 
-    def _with_convicts(self, lines: list[Line], doomed: dict[int, dict[str, Failure]]) -> dict[int, dict[str, Failure]]:
-        """`doomed`, and on every line the badges that have ended the child too often."""
-        convicts = {
+    def _block_request(self, block: Block, doomed: dict[int, dict[str, Failure]], stop_on_error: bool) -> BlockRequest:
+        """Badges that have ended the child too often are not asked on any line."""
+        convicted = {
             badge: Failure(
                 f"not asked: it ended its process {MAX_KILLS} times in this run ({self._last_kill[badge].error})"
             )
             for badge, kills in self._kills.items()
             if kills >= MAX_KILLS
         }
-        if not convicts:
-            return doomed
-        return {line.number: {**convicts, **doomed.get(line.number, {})} for line in lines}
+        return BlockRequest(
+            block, {line: convicted | badges for line, badges in doomed.items()}, convicted, stop_on_error
+        )
 
 
 def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:

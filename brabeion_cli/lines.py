@@ -1,4 +1,4 @@
-"""A stream of bytes → its lines, as they come: from a file, a pipe, plain or gzip."""
+"""A stream of bytes → blocks of its lines, as they come: from a file, a pipe, plain or gzip."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.errors import FileProblemError
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 MAX_LINE = 64 * 1024 * 1024
 GZIP = b"\x1f"  # the first byte, which no JSON begins with
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r"  # what JSON takes for blank; a line has no newline in it
 
 
-class Line(NamedTuple):
-    """One line, counted from 1, as it came but for its newline. `whole` is False where it was cut at 64 MiB."""
+class Block(NamedTuple):
+    """Whole lines as they came, with newlines between them. The first has the number `number`, counted from 1, and is
+    not `whole` where it was cut at 64 MiB.
+    """
 
     number: int
     data: bytes
     whole: bool = True
 
-    @property
-    def text(self) -> bytes:
-        """What it says: a byte order mark at the start of the stream is none of it."""
-        return self.data.removeprefix(BOM) if self.number == 1 else self.data
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number and text of each line that is not blank."""
+        for number, data in enumerate(self.data.split(b"\n"), self.number):
+            if data.strip(BLANKS):
+                yield number, data
 
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing on it."""
-        return not self.text.strip(BLANKS)
+    def after(self, number: int) -> Block:
+        """What is left after the line of that number, or the whole of it where that is a line before its first."""
+        settled = number - self.number + 1
+        return self if settled < 1 else Block(number + 1, self.data.split(b"\n", settled)[settled])
 
 
 class Input:
-    """What `ingest` reads: a path, or `-` for stdin. `size` and `position` count its bytes as they lie there."""
+    """What `ingest` reads: a path, or `-` for stdin. `size` and `position` count its bytes as they lie there. `mark` is
+    the byte order mark before the first line, where there was one.
+    """
 
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == "-" else path
+        self.mark = b""
         try:
             raw = _unbuffered_stdin() if path == "-" else open(path, "rb", buffering=0)
             self._stream = io.BufferedReader(raw, CHUNK)
@@ -69,34 +75,34 @@ class Input:
         """How far it has been read."""
         return self._stream.tell() if self._stream.seekable() else 0
 
-    def batches(self) -> Iterator[list[Line]]:
-        """Non-empty lists of lines; what has come is given on at once, without waiting for more.
+    def blocks(self) -> Iterator[Block]:
+        """All lines; what has come is given on at once, without waiting for more.
 
-        Blank lines are passed over (but counted). Raises `FileProblemError` where the input cannot be read on.
+        Raises `FileProblemError` where the input cannot be read on.
         """
-        number, rest, cut = 0, bytearray(), False
+        number, rest, whole = 1, bytearray(), True
         try:
             for chunk in _unzipped(self._stream) if self._zipped else iter(partial(self._stream.read1, CHUNK), b""):
-                rest += chunk
-                if b"\n" in chunk:
-                    *complete, tail = bytes(rest).split(b"\n")
-                    rest = bytearray(tail)
-                    first = Line(number + 1, complete[0][:MAX_LINE], not cut)
-                    others = enumerate(complete[1:], number + 2)
-                    batch = [] if first.blank else [first]
-                    batch += [Line(index, data) for index, data in others if data.strip(BLANKS)]
-                    number += len(complete)
-                    cut = False
-                    if batch:
-                        yield batch
-                if len(rest) > MAX_LINE:
+                end = chunk.rfind(b"\n")
+                if end >= 0:
+                    begin = 0 if whole else chunk.find(b"\n")
+                    block = self._block(number, bytes(rest) + chunk[begin:end], whole)
+                    yield block
+                    number += block.data.count(b"\n") + 1
+                    rest, whole = bytearray(chunk[end + 1 :]), True
+                elif whole:
+                    rest += chunk
+                    whole = len(rest) <= MAX_LINE
                     del rest[MAX_LINE:]
-                    cut = True
         except (EOFError, zlib.error, OSError) as error:
-            raise FileProblemError(f"{self.name} cannot be read after line {number}: {error}") from error
-        last = Line(number + 1, bytes(rest), not cut)
-        if not last.blank:
-            yield [last]
+            raise FileProblemError(f"{self.name} cannot be read after line {number - 1}: {error}") from error
+        if rest:
+            yield self._block(number, bytes(rest), whole)
+
+    def _block(self, number: int, data: bytes, whole: bool) -> Block:
+        if number == 1 and data.startswith(BOM):
+            self.mark = BOM
+        return Block(number, data[len(self.mark) :] if number == 1 else data, whole)
 
 
 def _unzipped(stream: io.BufferedReader) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from brabeion_cli.isolation import Failure
 from brabeion_cli.outcomes import Recorded
 
 if TYPE_CHECKING:
-    from brabeion_cli.lines import Line
+    from brabeion_cli.lines import Block
 
 Doomed = Mapping[str, Failure]
 """Badges that are not to be asked, with the failure that stands as their answer."""
@@ -39,23 +39,37 @@ class FireAnswer(NamedTuple):
     unheard: str | None
 
 
-class BatchRequest(NamedTuple):
-    """Record the events of some lines, which travel as plain tuples."""
+class BlockRequest(NamedTuple):
+    """Record the events of a block of lines. `doomed` has the badges that are not asked on some of its lines,
+    `convicted` those of all others.
+    """
 
-    lines: list[tuple[int, bytes, bool]]
-    doomed: dict[int, dict[str, Failure]]
+    block: Block
+    doomed: Mapping[int, Doomed]
+    convicted: Doomed
     stop_on_error: bool
 
 
+class Rejected(NamedTuple):
+    """A line that was refused: its number, what was on it, and why."""
+
+    number: int
+    data: bytes
+    reason: str
+
+
 class Slice(NamedTuple):
-    """What one transaction of `ingest` did: lines up to and with the index `done` are settled."""
+    """What one transaction of `ingest` did: the lines up to number `done` are settled. `finished` where none is left of
+    the block, or none is to be looked at (`stopped`).
+    """
 
     done: int
     counts: Counter[str]
-    rejected: list[tuple[Line, str]]
+    rejected: list[Rejected]
     failed: list[tuple[int, str, Failure]]
     unheard: Counter[str]
-    stopped: bool = False
+    finished: bool
+    stopped: bool
 
 
 class Announced(NamedTuple):

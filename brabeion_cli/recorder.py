@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from brabeion_cli import application, events, serving, sqlite
@@ -15,7 +16,7 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.messages import Announced, BatchRequest, FireAnswer, FireRequest, Ready, Slice
+from brabeion_cli.messages import Announced, BlockRequest, FireAnswer, FireRequest, Ready, Rejected, Slice
 from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
@@ -23,10 +24,11 @@ from brabeion_cli.store import Store
 from brabeion_cli.watch import SharedWatch
 
 if TYPE_CHECKING:
-    from brabeion_cli.lines import Line
+    from brabeion_cli.lines import Block
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
+LEAST, MOST = 64, 4096  # lines that are read ahead, while others may write, for the next transaction
 ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
 
 
@@ -54,16 +56,16 @@ class Recorder:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
         self._engine = Engine(registry, store, guard, watch, config.timezone)
-        self._breathe_until = 0.0
+        self._breathe_until, self._share = 0.0, LEAST
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
         self._longest = sqlite.PATIENCE + (badges + 1) * config.award_timeout + ALONE
 
-    def answer(self, request: FireRequest | BatchRequest) -> None:
+    def answer(self, request: FireRequest | BlockRequest) -> None:
         self._stay()
         if isinstance(request, FireRequest):
             self._fire(request)
         else:
-            self._batch(request)
+            self._block(request)
         self._channel.end_after(None)
 
     def _stay(self) -> None:
@@ -87,50 +89,52 @@ class Recorder:
         self._channel.send(FireAnswer(recorded, unheard))
         self._announce(recorded.awards)
 
-    def _batch(self, request: BatchRequest) -> None:
-        from brabeion_cli.lines import Line
-
-        now = _now()
-        lines = [*map(Line._make, request.lines)]
-        parsed = [self._parse(line, now) for line in lines]  # before others have to wait
-        index = 0
-        while index < len(parsed):
+    def _block(self, request: BlockRequest) -> None:
+        lines = request.block.lines()
+        ahead: deque[tuple[int, bytes, Event | EventError]] = deque()
+        finished = False
+        while not finished:
+            now = _now()
+            for number, data in islice(lines, max(0, self._share - len(ahead))):  # while others may write
+                ahead.append((number, data, self._parse(request.block, number, data, now)))
+            is_last = len(ahead) < self._share
             time.sleep(max(0.0, self._breathe_until - time.monotonic()))
             self._stay()
             done = _Done(request, _now())
             with self._engine.transaction():
                 release_at = time.monotonic() + HOLD
-                while index < len(parsed) and not done.stopped:
-                    self._line(lines[index], parsed[index], done)
-                    index += 1
+                while ahead and not done.stopped:
+                    self._line(*ahead.popleft(), done)
                     if time.monotonic() >= release_at:
+                        self._share = max(done.lines, LEAST)
                         break
+                else:
+                    self._share = min(2 * self._share, MOST)
             self._breathe_until = time.monotonic() + BREATH
-            self._channel.send(done.as_slice(index - 1))
+            finished = done.stopped or (is_last and not ahead)
+            self._channel.send(done.as_slice(finished))
             self._announce(done.awards)
-            if done.stopped:
-                return
 
-    def _parse(self, line: Line, now: datetime) -> Event | EventError:
+    def _parse(self, block: Block, number: int, data: bytes, now: datetime) -> Event | EventError:
         try:
-            if not line.whole:
+            if not block.whole and number == block.number:
                 raise EventError("the line is longer than 64 MiB; --rejects holds only so much of it")
-            return events.from_line(line.text, now=now, max_bytes=self._config.max_state_bytes)
+            return events.from_line(data, now=now, max_bytes=self._config.max_state_bytes)
         except EventError as error:
             return error
 
-    def _line(self, line: Line, event: Event | EventError, done: _Done) -> None:
+    def _line(self, number: int, data: bytes, event: Event | EventError, done: _Done) -> None:
         """Record one line's event inside the transaction, and count."""
-        self._watch.line = line.number
+        self._watch.line = done.number = number
         try:
             if isinstance(event, EventError):
                 raise event
-            recorded = self._engine.record(event, done.now, done.doomed.get(line.number))
+            recorded = self._engine.record(event, done.now, done.doomed.get(number, done.convicted))
         except EventError as error:
-            done.rejected.append((line, str(error)))
+            done.rejected.append(Rejected(number, data, str(error)))
             done.stopped = done.stop_on_error
             return
-        done.add(line, recorded)
+        done.add(recorded)
         if not recorded.outcomes and not self._registry.listening_to(event.name):
             done.unheard[event.name] += 1
 
@@ -145,19 +149,25 @@ class Recorder:
 
 
 class _Done:
-    """What has been done in one transaction."""
+    """What has been done in one transaction; `number` is that of the last line."""
 
-    def __init__(self, request: BatchRequest, now: datetime) -> None:
+    def __init__(self, request: BlockRequest, now: datetime) -> None:
         self.now = now
-        self.doomed, self.stop_on_error = request.doomed, request.stop_on_error
+        self.doomed, self.convicted, self.stop_on_error = request.doomed, request.convicted, request.stop_on_error
+        self.number = request.block.number - 1
         self.recorded = self.duplicates = self.queued = 0
         self.awards: list[NewAward] = []
-        self.rejected: list[tuple[Line, str]] = []
+        self.rejected: list[Rejected] = []
         self.failed: list[tuple[int, str, Failure]] = []
         self.unheard: Counter[str] = Counter()
         self.stopped = False
 
-    def add(self, line: Line, recorded: Recorded) -> None:
+    @property
+    def lines(self) -> int:
+        """How many lines are settled."""
+        return self.recorded + self.duplicates + len(self.rejected)
+
+    def add(self, recorded: Recorded) -> None:
         """Count an event that is recorded, or was before."""
         if recorded.duplicate:
             self.duplicates += 1
@@ -168,13 +178,13 @@ class _Done:
             if outcome.outcome == QUEUED:
                 self.queued += 1
             elif outcome.error is not None:
-                self.failed.append((line.number, outcome.badge, Failure(outcome.error, outcome.where)))
+                self.failed.append((self.number, outcome.badge, Failure(outcome.error, outcome.where)))
                 self.stopped = self.stop_on_error
 
-    def as_slice(self, index: int) -> Slice:
-        """The answer, once it is on disk; `index` is that of the last line."""
+    def as_slice(self, finished: bool) -> Slice:
+        """The answer, once it is on disk."""
         counts = Counter(
-            lines=self.recorded + self.duplicates + len(self.rejected),
+            lines=self.lines,
             recorded=self.recorded,
             duplicates=self.duplicates,
             rejected=len(self.rejected),
@@ -182,7 +192,7 @@ class _Done:
             queued=self.queued,
             errors=len(self.failed),
         )
-        return Slice(index, counts, self.rejected, self.failed, self.unheard, self.stopped)
+        return Slice(self.number, counts, self.rejected, self.failed, self.unheard, finished, self.stopped)
 
 
 def _now() -> datetime:

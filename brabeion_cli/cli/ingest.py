@@ -44,25 +44,27 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     source = Input(file)
     counts: Counter[str] = Counter()
     teller = _Teller()
-    with contextlib.ExitStack() as stack:
-        kept = _Rejects(rejects, source, config.db) if rejects else None
-        stack.callback(_summary, counts, as_json, teller)
-        meter = stack.enter_context(render.progress("ingest", source.size))
-        intake = stack.enter_context(contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))))
-        intake.start()  # what is wrong with badges or database is told before the first line comes
-        try:
-            for result in intake.ingest(source.batches(), stop_on_error=stop_on_error):
+    kept = _Rejects(rejects, source, config.db) if rejects else None
+    try:
+        with (
+            render.progress("ingest", source.size) as meter,
+            contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))) as intake,
+        ):
+            intake.start()  # what is wrong with badges or database is told before the first line comes
+            for result in intake.ingest(source.blocks(), stop_on_error=stop_on_error):
                 if isinstance(result, Slice):
                     counts.update(result.counts)
                     if kept is not None:
                         kept.write(result)
                     meter(source.position, f"{counts['lines']:,} lines")
                 teller.tell(result)
-        except FileProblemError as error:
-            if not counts["recorded"]:
-                raise
-            options.complain(f"{error}. What came before is recorded")
-            return 1
+    except FileProblemError as error:
+        if not counts["recorded"]:
+            raise
+        options.complain(f"{error}. What came before is recorded")
+        return 1
+    finally:  # also when it was cut short: all of it is on disk
+        _summary(counts, as_json, teller)
     return 1 if counts["rejected"] or counts["errors"] else 0
 
 
@@ -70,7 +72,7 @@ class _Rejects:
     """The file of refused lines; opened when the first lines are settled, so that a run which fails before keeps it."""
 
     def __init__(self, path: str, source: Input, db: str) -> None:
-        self._path = path
+        self._path, self._source = path, source
         self._file: BinaryIO | None = None
         if source.is_file(path) or (os.path.exists(path) and os.path.exists(db) and os.path.samefile(path, db)):
             raise FileProblemError(f"--rejects {path} is the input or the database itself; name another file")
@@ -80,13 +82,14 @@ class _Rejects:
         try:
             if self._file is None:
                 self._file = open(self._path, "wb", buffering=0)
-            self._file.writelines(line.data + b"\n" for line, _ in result.rejected)
+            for line in result.rejected:
+                self._file.write((self._source.mark if line.number == 1 else b"") + line.data + b"\n")
         except OSError as error:
             raise FileProblemError(f"cannot write the rejects to {self._path}: {error.strerror}") from error
 
 
 def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
-    """What was done, also when it was cut short: all of it is on disk."""
+    """What was done."""
     teller.sum_up()
     if as_json:
         click.echo(render.json_text({name: counts[name] for name in COUNTS}))
@@ -110,8 +113,8 @@ class _Teller:
             for text in result.failures:
                 options.notice(text)
             return
-        for refused, reason in result.rejected:
-            options.complain(f"line {refused.number}: {reason}")
+        for line in result.rejected:
+            options.complain(f"line {line.number}: {line.reason}")
         for number, badge, failure in result.failed:
             self._failures.tell(badge, f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
         self._unheard.update(result.unheard)
