@@ -54,7 +54,7 @@ def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) ->
     # As of now, or of an event that is dated later than that.
     at = moment(now) if last is None else max(moment(now), last.at)
     asof = END._replace(at=at)
-    history = History(journal, asof, user, last)
+    history = History(journal, user, last, asof)
     state = {**(history.event.state if history.event is not None else {}), "user": user}
     known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
     if isinstance(known, str):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from brabeion_cli import deferred, strictjson
 from brabeion_cli.base import Badge
-from brabeion_cli.entering import EndlessAwardsError, award_entry, enter, new_awards, require_end
+from brabeion_cli.entering import EndlessAwardsError, award_entry, enter_one, is_told, require_end
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
 from brabeion_cli.events import BADGE_AWARDED, Event
@@ -18,9 +18,11 @@ from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Asking, Case, Watch, freeze, judge
 from brabeion_cli.known import Known
-from brabeion_cli.outcomes import ERROR, HELD, NONE, QUEUED, REVOKED, Outcome, Recorded, outcome_of
+from brabeion_cli.outcomes import AWARDED, HELD, Collected, Recorded, Results
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
+
+NOBODY: Mapping[str, Failure] = {}
 
 
 class Engine:
@@ -41,7 +43,6 @@ class Engine:
         self._ask = Asking(guard, watch)
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._known = Known(store)
-        self._level_names: dict[tuple[str, int], str] = {}
         self._in_transaction = False
 
     @contextlib.contextmanager
@@ -59,82 +60,85 @@ class Engine:
             self._in_transaction = False
 
     def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> Recorded:
+        """See `record_to`. All that came of it."""
+        results = Collected()
+        at = self.record_to(results, event, now, doomed or NOBODY)
+        if at is not None:
+            return Recorded(event._replace(at=at), True, [], [])
+        return Recorded(event, False, results.outcomes, results.awards)
+
+    def record_to(
+        self, results: Results, event: Event, now: datetime, doomed: Mapping[str, Failure] = NOBODY
+    ) -> str | None:
         """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
 
-        Badges in `doomed` are not asked: what failed before stands as their answer. Raises `EventError` where the
-        event's id is taken by another event.
+        Returns None; or, where the event is there already, its moment. Badges in `doomed` are not asked: what failed
+        before stands as their answer. Raises `EventError` where the event's id is taken by another event.
         """
         if not self._in_transaction:  # but in one of the caller's: it may have been rolled back meanwhile
             self._known.forget()
         number = self._known.add_event(event)
         if number is None:
-            return Recorded(event._replace(at=self._require_same(event)), True, [], [])
-        recorded = Recorded(event, False, [], [])
-        entry = Entry(number, event.name, event.user, event.at, event.id, event.text)
-        cases = [Case(entry, self._journal, state=event.state)]
+            return self._require_same(event)
+        cases = [Case(Entry(number, *event[:5]), self._journal, state=event.state)]
         for case in cases:  # which grow meanwhile: an award is an event, too
-            cases += self._ask_listeners(case, recorded, now, doomed or {})
-        return recorded
+            if granted := self._ask_listeners(results, case, now, doomed):
+                cases += self._award_cases(granted, case.entry)
+        return None
 
-    def _ask_listeners(
-        self, case: Case, recorded: Recorded, now: datetime, doomed: Mapping[str, Failure]
-    ) -> list[Case]:
-        """Ask each badge that listens; the awards that came of it, as cases where anybody listens to those."""
-        already = len(recorded.awards)
-        for badge in self._registry.listening_to(case.entry.name):
+    def _ask_listeners(self, results: Results, case: Case, now: datetime, doomed: Mapping[str, Failure]) -> list[Grant]:
+        """Ask each badge that listens; what is awarded now."""
+        awarded: list[Grant] = []
+        entry = case.entry
+        listening = self._registry.listening_to(entry.name)
+        if not listening:
+            results.unheard(entry.name)
+        for badge in listening:
             try:
-                if case.entry.depth:
-                    require_end(case.entry)
-                if doomed and badge.slug in doomed:
+                if entry.depth:
+                    require_end(entry)
+                if badge.slug in doomed:
                     raise BadgeFailedError(doomed[badge.slug])
                 if badge.async_:
-                    self._put_off(badge, case, recorded, now)
-                else:
-                    self._award(badge, case, recorded)
+                    text = freeze(badge, case, self._ask)
+                    results.queued(badge, deferred.defer(self._store, badge.slug, entry, text, now))
+                    continue
+                granted = judge(badge, case, self._ask)
             except EndlessAwardsError as error:
-                recorded.outcomes.append(Outcome(badge.slug, ERROR, error=str(error)))
+                results.failed(badge, Failure(str(error)), None)
             except BadgeFailedError as error:
-                task = deferred.defer(self._store, badge.slug, case.entry, None, now, error.failure)
-                recorded.outcomes.append(Outcome(badge.slug, ERROR, task=task, **error.failure._asdict()))
-        if len(recorded.awards) == already or not self._registry.listening_to(BADGE_AWARDED):
-            return []
-        return [self._award_case(award.grant, case.entry) for award in recorded.awards[already:]]
+                task = deferred.defer(self._store, badge.slug, entry, None, now, error.failure)
+                results.failed(badge, error.failure, task)
+            else:
+                if granted:
+                    awarded += self._enter(results, badge, granted, entry)
+                else:
+                    results.unearned(badge)
+        return awarded
 
-    def _award_case(self, grant: Grant, entry: Entry) -> Case:
-        name = self._registry.level_name(grant.badge, grant.level)
-        return Case(award_entry(self._store, grant, name, entry), self._journal)
-
-    def _award(self, badge: Badge, case: Case, recorded: Recorded) -> None:
-        entry = case.entry
-        entered = self._enter(judge(badge, case, self._ask), entry)
-        outcomes = [outcome_of(grant, self._level_name(badge, grant.level), outcome) for grant, outcome in entered]
-        recorded.outcomes.extend(outcomes or [Outcome(badge.slug, NONE)])
-        recorded.awards.extend(new_awards(entered, entry.at, entry.number))
-
-    def _enter(self, granted: Sequence[Grant], entry: Entry) -> list[tuple[Grant, str]]:
-        """As `enter`, asking the store only of awards that are not known to be on record."""
-        entered = []
+    def _enter(self, results: Results, badge: Badge, granted: Sequence[Grant], entry: Entry) -> list[Grant]:
+        """Enter grants, asking the store only of awards that are not known to be on record; what is awarded now."""
+        awarded = []
         for grant in granted:
-            known = self._known.award(grant)
-            if known is None:
-                found = enter(self._store, [grant], entry.at, event_number=entry.number)
-                entered += found
-                for _, outcome in found:
-                    self._known.note_award(grant, REVOKED if outcome == REVOKED else HELD)
-            elif not grant.implied:
-                entered.append((grant, known))
-        return entered
+            outcome = self._known.award(grant)
+            if outcome is None:
+                outcome = enter_one(self._store, grant, entry.at, entry.number)
+                self._known.note_award(grant, HELD if outcome == AWARDED else outcome)
+                if outcome == AWARDED:
+                    awarded.append(grant)
+            if is_told(grant, outcome):
+                results.entered(badge, grant, outcome, entry)
+        return awarded
 
-    def _level_name(self, badge: Badge, level: int) -> str:
-        name = self._level_names.get((badge.slug, level))
-        if name is None:
-            name = self._level_names[badge.slug, level] = badge.detail(level).name
-        return name
-
-    def _put_off(self, badge: Badge, case: Case, recorded: Recorded, now: datetime) -> None:
-        text = freeze(badge, case, self._ask)
-        task = deferred.defer(self._store, badge.slug, case.entry, text, now)
-        recorded.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
+    def _award_cases(self, awarded: Sequence[Grant], entry: Entry) -> list[Case]:
+        """Awards, as cases where anybody listens to them."""
+        if not self._registry.listening_to(BADGE_AWARDED):
+            return []
+        level_name = self._registry.level_name
+        return [
+            Case(award_entry(self._store, grant, level_name(grant.badge, grant.level), entry), self._journal)
+            for grant in awarded
+        ]
 
     def _require_same(self, event: Event) -> str:
         """The id is taken: by the same event (a duplicate, whose moment is returned), or by another (an error)."""

@@ -24,20 +24,38 @@ def enter(
     reason: str | None = None,
     belated: bool = False,
 ) -> list[tuple[Grant, str]]:
-    """Enter grants that an event earned or a person gives; each with what became of it: awarded, held or revoked.
+    """Enter grants that an event earned or a person gives; each with what became of it, as far as it is to be told.
 
     With `belated` later events may have been judged before: an award of theirs is dated back to this one.
     """
     entered = []
     for grant in granted:
-        if store.add_award(grant, at, event_number, given_by, reason):
-            entered.append((grant, AWARDED))
-        elif belated and event_number is not None and store.move_award(grant, at, event_number):
-            entered.append((grant, DATED_BACK))
-        elif not grant.implied:
-            on_record = store.award(grant)
-            entered.append((grant, REVOKED if on_record and on_record.revoked_by is not None else HELD))
+        outcome = enter_one(store, grant, at, event_number, given_by, reason)
+        if outcome == HELD and belated and event_number is not None and store.move_award(grant, at, event_number):
+            outcome = DATED_BACK
+        if is_told(grant, outcome):
+            entered.append((grant, outcome))
     return entered
+
+
+def enter_one(
+    store: Store,
+    grant: Grant,
+    at: str,
+    event_number: int | None,
+    given_by: str | None = None,
+    reason: str | None = None,
+) -> str:
+    """Enter a grant; what became of it: awarded, held or revoked (an implied one that is revoked counts as held)."""
+    if store.add_award(grant, at, event_number, given_by, reason):
+        return AWARDED
+    on_record = None if grant.implied else store.award(grant)
+    return REVOKED if on_record is not None and on_record.revoked_by is not None else HELD
+
+
+def is_told(grant: Grant, outcome: str) -> bool:
+    """Whether an outcome is worth telling: that a lower level is held, which a higher one grants along, is not."""
+    return outcome != HELD or not grant.implied
 
 
 def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int | None = None) -> list[NewAward]:

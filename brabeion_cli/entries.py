@@ -40,6 +40,11 @@ class AsOf(NamedTuple):
     position: int = 0
     known: int = LAST_NUMBER
 
+    @classmethod
+    def of(cls, entry: Entry, *, hindsight: bool = False) -> AsOf:
+        """The point of an entry; with `hindsight` all entries are known, else those that were recorded before it."""
+        return cls(entry.at, entry.number, entry.position, LAST_NUMBER if hindsight else entry.number)
+
     @property
     def end(self) -> str:
         """After its moment, before the next one."""

@@ -35,9 +35,7 @@ class WrongAnswerError(Exception):
 
 
 def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
-    """The grants behind an answer, in the order in which they are entered. Raises `WrongAnswerError`."""
-    if answer is None:
-        return []
+    """The grants behind an answer (not None), in the order in which they are entered. Raises `WrongAnswerError`."""
     if not isinstance(answer, BadgeAwarded):
         kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
         raise WrongAnswerError(

@@ -56,14 +56,22 @@ class History:
     The event `badge_awarded` is the user's awards.
     """
 
-    def __init__(self, journal: Journal, asof: AsOf, user: str, entry: Entry | None) -> None:
+    def __init__(self, journal: Journal, user: str, entry: Entry | None, asof: AsOf | None = None) -> None:
+        """Without `asof` it is as of the entry."""
         self.user = user
         self._journal = journal
-        self._asof = asof
         self._entry = entry
+        self._given_asof = asof
 
     def __repr__(self) -> str:
         return f"<history of {self.user} as of {self._asof.at}>"
+
+    @functools.cached_property
+    def _asof(self) -> AsOf:
+        if self._given_asof is not None:
+            return self._given_asof
+        assert self._entry is not None
+        return AsOf.of(self._entry)
 
     @functools.cached_property
     def event(self) -> PastEvent | None:
@@ -72,7 +80,7 @@ class History:
 
     def of(self, user: str | int) -> History:
         """Another user's, as of the same event."""
-        return History(self._journal, self._asof, text_or_number(user, "user"), self._entry)
+        return History(self._journal, text_or_number(user, "user"), self._entry, self._asof)
 
     def count(self, /, *events: str, **where: Any) -> int:
         """How many events. Without `where` it costs the same for a hundred as for a million."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import frozen, grants, source
 from brabeion_cli.base import Badge
-from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
+from brabeion_cli.entries import AsOf, Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.history import History
 from brabeion_cli.isolation import BadgeFailedError, Guard
@@ -68,11 +68,10 @@ class Case:
     def __init__(
         self, entry: Entry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
     ) -> None:
-        asof = AsOf(entry.at, entry.number, entry.position, LAST_NUMBER if hindsight else entry.number)
         self.entry = entry
-        self.history = History(journal, asof, entry.user, entry)
+        self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
         self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
-        self._flat = "{" not in entry.text[1:] and "[" not in entry.text  # nothing in it that badges could share
+        self._flat = entry.text.find("{", 1) < 0 and "[" not in entry.text  # nothing in it that badges could share
 
     @property
     def occasion(self) -> int:
@@ -111,8 +110,13 @@ def judge(badge: Badge, case: Case, ask: Ask, text: str | None = None) -> list[G
     if text is None and badge.async_:
         text = freeze(badge, case, ask)
     state = case.state() if text is None else case.thawed(text)
+
+    def grants_of_answer() -> list[Grant]:
+        answer = badge.award(**state)
+        return [] if answer is None else grants.from_answer(badge, answer, case.entry.user, case.occasion)
+
     try:
-        return ask(badge, lambda: grants.from_answer(badge, badge.award(**state), case.entry.user, case.occasion))
+        return ask(badge, grants_of_answer)
     except BadgeFailedError as error:
         if isinstance(error.__cause__, grants.WrongAnswerError):
             where = source.short(source.of_class(type(badge), "award"))

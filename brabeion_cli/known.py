@@ -22,7 +22,7 @@ class Known:
         self._seen: tuple[object, int] | None = None
         self._repeats = False  # whether the last event was there already: then the next one may be, too
         self._tallies: dict[tuple[str, str], tuple[str, int]] = {}
-        self._awards: dict[tuple[str, str, int, str, int], str] = {}
+        self._awards: dict[Grant, str] = {}
 
     def begin(self) -> None:
         """A transaction has begun: forget everything, if another connection has written since the last one."""
@@ -60,11 +60,11 @@ class Known:
 
     def award(self, grant: Grant) -> str | None:
         """What an award is known to be, held or revoked; None where that is not known."""
-        return self._awards.get(grant[:5])
+        return self._awards.get(grant)
 
     def note_award(self, grant: Grant, outcome: str) -> None:
         """An award is on record from now on. Those of a single event are not remembered: they do not come again."""
         if grant.occasion == ANY_OCCASION:
             if len(self._awards) >= MOST:
                 self._awards.clear()
-            self._awards[grant[:5]] = outcome
+            self._awards[grant] = outcome

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
+
+if TYPE_CHECKING:
+    from brabeion_cli.base import Badge
+    from brabeion_cli.entries import Entry
 
 AWARDED, HELD, REVOKED, NONE, QUEUED, ERROR = "awarded", "held", "revoked", "none", "queued", "error"
 DATED_BACK = "dated back"  # held, by an event that is later: only where events are judged out of turn
@@ -53,6 +57,50 @@ class Recorded(NamedTuple):
     duplicate: bool
     outcomes: list[Outcome]
     awards: list[NewAward]
+
+
+class Results(Protocol):
+    """Who is told what becomes of events while they are recorded, badge by badge."""
+
+    def unheard(self, event: str) -> None:
+        """No badge listens to an event of that name."""
+
+    def unearned(self, badge: Badge) -> None:
+        """The badge awards nothing."""
+
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+        """A grant of the badge is awarded, held or revoked; `entry` earned it."""
+
+    def queued(self, badge: Badge, task: int) -> None:
+        """The badge answers later."""
+
+    def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
+        """The badge failed, and is asked again later where there is a task."""
+
+
+class Collected:
+    """Results that are kept."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.awards: list[NewAward] = []
+
+    def unheard(self, event: str) -> None:
+        """Nothing to keep."""
+
+    def unearned(self, badge: Badge) -> None:
+        self.outcomes.append(Outcome(badge.slug, NONE))
+
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+        self.outcomes.append(outcome_of(grant, badge.detail(grant.level).name, outcome))
+        if outcome == AWARDED:
+            self.awards.append(NewAward(grant, entry.number, entry.at))
+
+    def queued(self, badge: Badge, task: int) -> None:
+        self.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
+
+    def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
+        self.outcomes.append(Outcome(badge.slug, ERROR, task=task, **failure._asdict()))
 
 
 def outcome_of(grant: Grant, level_name: str, outcome: str) -> Outcome:

@@ -17,13 +17,16 @@ from brabeion_cli.errors import EventError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.messages import Announced, BlockRequest, FireAnswer, FireRequest, Ready, Rejected, Slice
-from brabeion_cli.outcomes import QUEUED, NewAward, Recorded
+from brabeion_cli.outcomes import AWARDED, NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store import Store
 from brabeion_cli.watch import SharedWatch
 
 if TYPE_CHECKING:
+    from brabeion_cli.base import Badge
+    from brabeion_cli.entries import Entry
+    from brabeion_cli.grants import Grant
     from brabeion_cli.lines import Block
 
 HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
@@ -129,14 +132,13 @@ class Recorder:
         try:
             if isinstance(event, EventError):
                 raise event
-            recorded = self._engine.record(event, done.now, done.doomed.get(number, done.convicted))
+            if self._engine.record_to(done, event, done.now, done.doomed.get(number, done.convicted)) is None:
+                done.recorded += 1
+            else:
+                done.duplicates += 1
         except EventError as error:
             done.rejected.append(Rejected(number, data, str(error)))
             done.stopped = done.stop_on_error
-            return
-        done.add(recorded)
-        if not recorded.outcomes and not self._registry.listening_to(event.name):
-            done.unheard[event.name] += 1
 
     def _announce(self, awards: list[NewAward]) -> None:
         failures = []
@@ -149,17 +151,17 @@ class Recorder:
 
 
 class _Done:
-    """What has been done in one transaction; `number` is that of the last line."""
+    """What has been done in one transaction, as the results are told; `number` is that of the last line."""
 
     def __init__(self, request: BlockRequest, now: datetime) -> None:
         self.now = now
         self.doomed, self.convicted, self.stop_on_error = request.doomed, request.convicted, request.stop_on_error
         self.number = request.block.number - 1
-        self.recorded = self.duplicates = self.queued = 0
+        self.recorded = self.duplicates = self._queued = 0
         self.awards: list[NewAward] = []
         self.rejected: list[Rejected] = []
-        self.failed: list[tuple[int, str, Failure]] = []
-        self.unheard: Counter[str] = Counter()
+        self._failed: list[tuple[int, str, Failure]] = []
+        self._unheard: Counter[str] = Counter()
         self.stopped = False
 
     @property
@@ -167,19 +169,22 @@ class _Done:
         """How many lines are settled."""
         return self.recorded + self.duplicates + len(self.rejected)
 
-    def add(self, recorded: Recorded) -> None:
-        """Count an event that is recorded, or was before."""
-        if recorded.duplicate:
-            self.duplicates += 1
-            return
-        self.recorded += 1
-        self.awards += recorded.awards
-        for outcome in recorded.outcomes:
-            if outcome.outcome == QUEUED:
-                self.queued += 1
-            elif outcome.error is not None:
-                self.failed.append((self.number, outcome.badge, Failure(outcome.error, outcome.where)))
-                self.stopped = self.stop_on_error
+    def unheard(self, event: str) -> None:
+        self._unheard[event] += 1
+
+    def unearned(self, badge: Badge) -> None:
+        """Nothing to count."""
+
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+        if outcome == AWARDED:
+            self.awards.append(NewAward(grant, entry.number, entry.at))
+
+    def queued(self, badge: Badge, task: int) -> None:
+        self._queued += 1
+
+    def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
+        self._failed.append((self.number, badge.slug, failure))
+        self.stopped = self.stop_on_error
 
     def as_slice(self, finished: bool) -> Slice:
         """The answer, once it is on disk."""
@@ -189,10 +194,10 @@ class _Done:
             duplicates=self.duplicates,
             rejected=len(self.rejected),
             awarded=len(self.awards),
-            queued=self.queued,
-            errors=len(self.failed),
+            queued=self._queued,
+            errors=len(self._failed),
         )
-        return Slice(self.number, counts, self.rejected, self.failed, self.unheard, finished, self.stopped)
+        return Slice(self.number, counts, self.rejected, self._failed, self._unheard, finished, self.stopped)
 
 
 def _now() -> datetime:

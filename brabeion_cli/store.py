@@ -102,11 +102,9 @@ class Store:
 
         `place` is what `RecordedEvents.place` says of it, where that is known.
         """
-        tally, late = place or RecordedEvents(self.database).place(event.user, event.name, event.at)
-        values = (event.name, event.user, event.at, event.id, event.text, tally, late)
-        cursor = self.database.execute_sql(INSERT_EVENT, values)
-        number = cursor.lastrowid
-        return number if cursor.rowcount == 1 else None
+        place = place or RecordedEvents(self.database).place(event.user, event.name, event.at)
+        cursor = self.database.execute_sql(INSERT_EVENT, (*event[:5], *place))
+        return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def has_event(self, id: str) -> bool:
         """Whether an event with that id is in the journal."""

@@ -40,7 +40,7 @@ def loads(settings: Settings) -> Iterator[Load]:
     """What is measured; the French site where its data is."""
     many = min(settings.events, 20_000) if not settings.full else settings.events
     yield Load(
-        "32 badges, 3 listen", "many.py", events.NAMES, lambda n: events.stream(n, events.NAMES), many, (500, 1500)
+        "32 badges, 3 listen", "many.py", events.NAMES, lambda n: events.stream(n, events.NAMES), many, (1000, 5000)
     )
     if events.FRENCH.exists():
         names = sorted({event["event"] for event in events.french()})

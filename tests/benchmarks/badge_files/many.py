@@ -1,4 +1,4 @@
-"""32 badges, of which three listen to each of 32 events."""
+"""32 badges, of which three listen to each of 32 events, and which are as seldom earned as the points badge."""
 
 from brabeion_cli import badges
 from brabeion_cli.base import Badge, BadgeAwarded
@@ -21,6 +21,6 @@ for number in range(COUNT):
         "__module__": __name__,
         "slug": f"points-{number}",
         "events": [f"event_{(number + offset) % COUNT:02}" for offset in range(3)],
-        "step": 2000 + 100 * number,
+        "step": 4000 + 1000 * number,
     }
     badges.register(type(f"PointsBadge{number}", (PointsBadge,), attributes))
