@@ -71,7 +71,7 @@ class Case:
         self.entry = entry
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
         self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
-        self._flat = entry.text.find("{", 1) < 0 and "[" not in entry.text  # nothing in it that badges could share
+        self._nested = [name for name, value in self._state.items() if isinstance(value, (dict, list))]
 
     @property
     def occasion(self) -> int:
@@ -80,12 +80,21 @@ class Case:
 
     def state(self) -> dict[str, Any]:
         """A copy of the state for one badge to keep."""
-        state = self._state if self._flat else json.loads(self.entry.text)
-        return {**state, "user": self.entry.user, "history": self.history}
+        state = {**self._state, "user": self.entry.user, "history": self.history}
+        for name in self._nested:
+            state[name] = _copied(state[name])
+        return state
 
     def thawed(self, text: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
         return {**frozen.decode(text), "user": self.entry.user, "history": self.history}
+
+
+def _copied(value: Any) -> Any:
+    """A JSON value that shares nothing with this one that could be changed."""
+    if isinstance(value, list):
+        return [_copied(item) if isinstance(item, (dict, list)) else item for item in value]
+    return {key: _copied(item) if isinstance(item, (dict, list)) else item for key, item in value.items()}
 
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:

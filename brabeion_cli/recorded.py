@@ -64,9 +64,9 @@ class RecordedEvents:
 
         This is what counting rests on; call it in the transaction that enters the event.
         """
-        later = f"SELECT 1 FROM events WHERE {OF_USER} AND at > :at LIMIT 1"
-        late = bool(self._rows(later, {"user": user, "name": name, "at": at}))
-        return self.count(user, name, AsOf(at, LAST_NUMBER)) + 1, late
+        last = f"SELECT at FROM events WHERE {OF_USER} ORDER BY at DESC LIMIT 1"
+        rows = self._rows(last, {"user": user, "name": name})
+        return (self.count(user, name, AsOf(at, LAST_NUMBER)) + 1, rows[0][0] > at) if rows else (1, False)
 
     def entry(self, number: int) -> Entry | None:
         """The event of that number; None where it is gone."""

@@ -49,7 +49,7 @@ ARROWS = {
     "loader": "alias config errors registry source trust",
     "grants": "base errors events",
     "judging": "base entries frozen grants history isolation journal source",
-    "outcomes": "events grants isolation",
+    "outcomes": "base entries events grants isolation",
     "store": "awarded errors events grants migrations recorded sqlite",
     "serving": "channel children config confinement errors isolation loader registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
@@ -67,8 +67,8 @@ ARROWS = {
     "supervision": "channel children errors isolation startup watch",
     "messages": "events isolation lines outcomes",
     "recorder": (
-        "announcing application channel config engine errors events isolation lines messages outcomes registry "
-        "serving signals sqlite store watch"
+        "announcing application base channel config engine entries errors events grants isolation lines messages "
+        "outcomes registry serving signals sqlite store watch"
     ),
     "intake": "channel config errors events isolation lines messages recorder supervision watch",
     "runner": (

@@ -179,7 +179,7 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
         positions = migrated.database.execute_sql("SELECT level, position FROM awards ORDER BY 1").fetchall()
         with migrated.transaction():
             for at in ("2026-02-01T00:00:00.000000Z", "2026-01-03T12:00:00.000000Z"):
-                migrated.add_event(Event("a", "x", at, True, None, {}, "{}"))
+                migrated.add_event(Event("a", "x", at, None, "{}", {}, True))
         before = sum(row[:2] == ("a", "x") for row in rows)
         assert journal.count("x", "a", AsOf("2026-12-31", 10**9)) == before + 2
 
