@@ -92,8 +92,8 @@ def wal_reset_race(version: tuple[int, ...]) -> Iterator[str]:
 def long_log(path: str) -> Iterator[str]:
     """Warn of a write-ahead log that is not emptied any more: longer than `LONG_LOG` and than the database.
 
-    SQLite begins the log anew at 4 MB, when nobody reads an older state; one large transaction, such as a migration,
-    leaves one about as long as the database.
+    SQLite begins the log anew at 16 MB (`sqlite.LOG`), when nobody reads an older state; one large transaction, such
+    as a migration, leaves one about as long as the database.
     """
     real = os.path.realpath(path)
     try:

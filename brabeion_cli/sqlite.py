@@ -16,6 +16,11 @@ from brabeion_cli.errors import StoreBusyError, StoreDamagedError, StoreError, S
 
 T = TypeVar("T")
 
+#: Users come at random, and so do the pages of the indexes that begin with one. With four times what SQLite takes by
+#: default, a page is read and written half as often.
+CACHE = 8 * 1024  # KiB of pages in memory
+LOG = 4000  # pages in the write-ahead log, after which they go into the file
+
 PATIENCE = 30.0  # seconds to wait for the write lock
 PAUSE = (0.001, 0.008)  # seconds between two tries, drawn at random
 
@@ -40,7 +45,10 @@ class Database(peewee.SqliteDatabase):
     def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
         self.patience = patience
         mode = "rwc" if create else "rw"
-        pragmas = {"synchronous": "FULL", "foreign_keys": 1}  # of the connection: they write nothing
+        # Of the connection: they write nothing.
+        pragmas = {
+            "synchronous": "FULL", "foreign_keys": 1, "cache_size": -CACHE, "wal_autocheckpoint": LOG,
+        }  # fmt: skip
         escaped = "".join(f"%{byte:02x}" if byte in b"%?#" or byte > 127 else chr(byte) for byte in os.fsencode(path))
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
 
