@@ -10,13 +10,12 @@ from typing import Any
 from brabeion_cli.base import Badge
 from brabeion_cli.events import parse_moment
 from brabeion_cli.isolation import BadgeFailedError, Guard
-from brabeion_cli.judging import Watch
 from brabeion_cli.outcomes import NewAward, place
 from brabeion_cli.registry import Registry
 from brabeion_cli.signals import BadgeAward, badge_awarded
 
 
-def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch: Watch | None = None) -> list[str]:
+def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> list[str]:
     """Send `badge_awarded` for awards that are on disk; what receivers raised, as lines."""
     failures = []
     for award in awards if badge_awarded else ():
@@ -24,15 +23,12 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward], watch
         if badge is None:
             continue
         for receiver in badge_awarded:
-            if watch is not None:
-                watch.asking(badge.slug, guard.seconds)
+            send = partial(receiver, sender=badge, badge_award=_as_sent(award, badge))
             try:
-                guard.call(partial(receiver, sender=badge, badge_award=_as_sent(award, badge)), _folder_of(receiver))
+                guard.call(send, badge.slug, _folder_of(receiver))
             except BadgeFailedError as error:
                 name = getattr(receiver, "__qualname__", type(receiver).__name__)
                 failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")
-            if watch is not None:
-                watch.answered()
     return failures
 
 

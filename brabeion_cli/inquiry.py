@@ -63,7 +63,7 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
         channel.send(True)
         question: Question = channel.receive()
         channel.end_after(serving.longest(config, registry))
-        asking = Asking(guard, watch, config.task_timeout)
+        asking = Asking(guard, config.task_timeout)
 
         def ask(badge: Badge, work: Callable[[], T], /) -> T:
             if badge.slug in question.doomed:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from brabeion_cli import source
 from brabeion_cli.confinement import end_without_memory
@@ -41,6 +41,16 @@ class _OverrunError(BaseException):
     """Raised inside badge code that overruns; no Exception, so that `except Exception` does not stop it."""
 
 
+class Watch(Protocol):
+    """Somebody who wants to know whose code is running, in case it takes the process with it."""
+
+    def asking(self, badge: str, seconds: float, /) -> None:
+        """Code of that badge runs from now on, for so many seconds at most."""
+
+    def answered(self) -> None:
+        """Badge code has come back."""
+
+
 _asking = False
 
 
@@ -50,17 +60,18 @@ def asking() -> bool:
 
 
 class Guard:
-    """Calls badge code, at most `seconds` each time. Enter it around a run of calls:
+    """Calls badge code, at most `seconds` each time, and tells the watch. Enter it around a run of calls:
 
         with Guard(5.0) as guard:
-            answer = guard.call(lambda: badge.award(**state), folder)
+            answer = guard.call(lambda: badge.award(**state), badge.slug, folder)
 
     Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded. One timer ticks through many
     calls and looks whether it still sees the same one; it rests when it sees none.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, watch: Watch | None = None) -> None:
         self.seconds = seconds
+        self._watch = watch
         self._process = os.getpid()
         self._running = False
         self._calls = self._seen = 0
@@ -87,17 +98,20 @@ class Guard:
             signal.signal(signal.SIGALRM, self._handler_before)
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
-    def call(self, work: Callable[[], T], folder: str | None, *, asking: bool = False) -> T:
+    def call(self, work: Callable[[], T], badge: str, folder: str | None, *, asking: bool = False) -> T:
         """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.
 
-        `folder` is where the badge code lies: a failure is placed at the innermost line of it. `asking` says that it
-        is a badge's answer.
+        `badge` is the slug of whose code it is, `folder` where that lies: a failure is placed at the innermost line of
+        it. `asking` says that it is a badge's answer.
         """
         global _asking
         _asking = asking
         self._calls += 1
-        if self._bounded and (self._armed_for != self.seconds or self._calls % ARM_AGAIN == 0):
+        if self._armed_for != self.seconds or not self._calls % ARM_AGAIN:
             self._arm()
+        watch = self._watch
+        if watch is not None:
+            watch.asking(badge, self.seconds)
         self._running = True
         try:
             try:
@@ -114,11 +128,14 @@ class Guard:
             self._running = _asking = False
             if os.getpid() != self._process:
                 os._exit(0)  # a child that badge code forked has come back: it must not go on as us
+            if watch is not None:
+                watch.answered()
 
     def _arm(self) -> None:
-        tick = max(SHORTEST_TICK, min(self.seconds / TICKS, REPEAT))
-        signal.setitimer(signal.ITIMER_REAL, tick, tick)
         self._armed_for = self.seconds
+        if self._bounded:
+            tick = max(SHORTEST_TICK, min(self.seconds / TICKS, REPEAT))
+            signal.setitimer(signal.ITIMER_REAL, tick, tick)
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:
         now = time.monotonic()

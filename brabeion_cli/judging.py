@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -26,37 +27,23 @@ class Ask(Protocol):
         """What `work()` returns."""
 
 
-class Watch(Protocol):
-    """Somebody who wants to know which badge is being asked, in case it takes the process with it."""
-
-    def asking(self, badge: str, seconds: float, /) -> None:
-        """Code of that badge runs from now on, for so many seconds at most."""
-
-    def answered(self) -> None:
-        """Badge code has come back."""
-
-
 class Asking:
-    """Asks badges under guard and watch; deferred ones may take `deferred` seconds, where that is given."""
+    """Asks badges under guard; deferred ones may take `deferred` seconds, where that is given."""
 
-    def __init__(self, guard: Guard, watch: Watch | None = None, deferred: float | None = None) -> None:
-        self._guard, self._watch = guard, watch
-        self._folders: dict[str, str] = {}
+    def __init__(self, guard: Guard, deferred: float | None = None) -> None:
+        self._guard = guard
         self._sync, self._deferred = guard.seconds, guard.seconds if deferred is None else deferred
+        self._terms: dict[str, tuple[float, str | None]] = {}
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
         """What `work()` returns. Raises `BadgeFailedError`."""
-        self._guard.seconds = self._deferred if badge.async_ else self._sync
-        folder = self._folders.get(badge.slug)
-        if folder is None:
-            folder = self._folders[badge.slug] = source.folder_of(type(badge)) or ""
-        if self._watch is None:
-            return self._guard.call(work, folder or None, asking=True)
-        self._watch.asking(badge.slug, self._guard.seconds)
-        try:
-            return self._guard.call(work, folder or None, asking=True)
-        finally:
-            self._watch.answered()
+        slug = badge.slug
+        terms = self._terms.get(slug)
+        if terms is None:
+            seconds = self._deferred if badge.async_ else self._sync
+            terms = self._terms[slug] = seconds, source.folder_of(type(badge))
+        self._guard.seconds, folder = terms
+        return self._guard.call(work, slug, folder, asking=True)
 
 
 class Case:
@@ -71,7 +58,8 @@ class Case:
         self.entry = entry
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
         self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
-        self._nested = [name for name, value in self._state.items() if isinstance(value, (dict, list))]
+        nested = {name: value for name, value in self._state.items() if isinstance(value, (dict, list))}
+        self._nested = marshal.dumps(nested) if nested else None
 
     @property
     def occasion(self) -> int:
@@ -81,20 +69,13 @@ class Case:
     def state(self) -> dict[str, Any]:
         """A copy of the state for one badge to keep."""
         state = {**self._state, "user": self.entry.user, "history": self.history}
-        for name in self._nested:
-            state[name] = _copied(state[name])
+        if self._nested is not None:
+            state.update(marshal.loads(self._nested))  # the quickest way to copy what badges could share
         return state
 
     def thawed(self, text: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
         return {**frozen.decode(text), "user": self.entry.user, "history": self.history}
-
-
-def _copied(value: Any) -> Any:
-    """A JSON value that shares nothing with this one that could be changed."""
-    if isinstance(value, list):
-        return [_copied(item) if isinstance(item, (dict, list)) else item for item in value]
-    return {key: _copied(item) if isinstance(item, (dict, list)) else item for key, item in value.items()}
 
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:

@@ -58,7 +58,7 @@ class Recorder:
     ) -> None:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
-        self._engine = Engine(registry, store, guard, watch, config.timezone)
+        self._engine = Engine(registry, store, guard, config.timezone)
         self._breathe_until, self._share = 0.0, LEAST
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
         self._longest = sqlite.PATIENCE + (badges + 1) * config.award_timeout + ALONE
@@ -146,7 +146,7 @@ class Recorder:
             self._store.close()  # a receiver may fire in its turn, over a connection of its own
             for award in awards:
                 self._stay()
-                failures += announce(self._registry, self._guard, [award], self._watch)
+                failures += announce(self._registry, self._guard, [award])
         self._channel.send(Announced(failures))
 
 

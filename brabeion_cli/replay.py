@@ -90,7 +90,7 @@ class Replay:
         self._registry, self._store = registry, store
         self._now, self._dry_run, self._prune = now, dry_run, prune
         self._doomed, self._watch = doomed or Doomed(), watch
-        self._ask = Asking(guard, watch, task_timeout)
+        self._ask = Asking(guard, task_timeout)
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._ledger = Ledger(store, apart=dry_run or prune)
         self._stretch = stretch._replace(

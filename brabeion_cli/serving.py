@@ -31,8 +31,8 @@ def serve(
     confine(config.db, config.badge_memory)
     try:
         registry = loader.load(config.badges)
-        with open_store(config.db, create=create) as store, Guard(config.award_timeout) as guard:
-            watch.check = channel.require_open
+        watch.check = channel.require_open
+        with open_store(config.db, create=create) as store, Guard(config.award_timeout, watch) as guard:
             work(registry, store, guard)
     except BrabeionError as error:
         error.add_note(traceback.format_exc())

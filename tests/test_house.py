@@ -94,7 +94,7 @@ ARROWS = {
     "application": "announcing config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",
-    "announcing": "base events isolation judging outcomes registry signals",
+    "announcing": "base events isolation outcomes registry signals",
     "entering": "awarded entries events grants outcomes store",
     "known": "events grants recorded store",
 }
