@@ -25,7 +25,7 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> li
         for receiver in badge_awarded:
             send = partial(receiver, sender=badge, badge_award=_as_sent(award, badge))
             try:
-                guard.call(send, badge.slug, _folder_of(receiver))
+                guard.call(badge, send, _folder_of(receiver), asking=False)
             except BadgeFailedError as error:
                 name = getattr(receiver, "__qualname__", type(receiver).__name__)
                 failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")

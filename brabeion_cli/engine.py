@@ -16,7 +16,7 @@ from brabeion_cli.events import BADGE_AWARDED, Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Asking, Case, freeze, judge
+from brabeion_cli.judging import Case, freeze, judge
 from brabeion_cli.known import Known
 from brabeion_cli.outcomes import AWARDED, HELD, Collected, Recorded, Results
 from brabeion_cli.registry import Registry
@@ -38,7 +38,7 @@ class Engine:
     def __init__(self, registry: Registry, store: Store, guard: Guard, timezone: str = "UTC") -> None:
         self._registry = registry
         self._store = store
-        self._ask = Asking(guard)
+        self._ask = guard.call
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._known = Known(store)
         self._in_transaction = False

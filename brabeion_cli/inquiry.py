@@ -14,7 +14,6 @@ from brabeion_cli.channel import Channel
 from brabeion_cli.config import Config
 from brabeion_cli.explanation import Explanation, explain
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
-from brabeion_cli.judging import Asking
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild
@@ -63,12 +62,11 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
         channel.send(True)
         question: Question = channel.receive()
         channel.end_after(serving.longest(config, registry))
-        asking = Asking(guard, config.task_timeout)
 
         def ask(badge: Badge, work: Callable[[], T], /) -> T:
             if badge.slug in question.doomed:
                 raise BadgeFailedError(question.doomed[badge.slug])
-            return asking(badge, work)
+            return guard.call(badge, work)
 
         user, slug, now, _ = question
         if slug is not None:
@@ -76,4 +74,4 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
         else:
             channel.send(advance(registry, store, config.timezone, user, ask, now))
 
-    serving.serve(config, watch, channel, work)
+    serving.serve(config, watch, channel, work, deferred=config.task_timeout)

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from brabeion_cli import source
+from brabeion_cli.base import Badge
 from brabeion_cli.confinement import end_without_memory
 
 T = TypeVar("T")
@@ -60,17 +61,19 @@ def asking() -> bool:
 
 
 class Guard:
-    """Calls badge code, at most `seconds` each time, and tells the watch. Enter it around a run of calls:
+    """Calls badge code, at most `seconds` each time, and tells the watch; deferred badges may take `deferred` seconds,
+    where that is given. Enter it around a run of calls:
 
         with Guard(5.0) as guard:
-            answer = guard.call(lambda: badge.award(**state), badge.slug, folder)
+            answer = guard.call(badge, lambda: badge.award(**state))
 
     Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded. One timer ticks through many
     calls and looks whether it still sees the same one; it rests when it sees none.
     """
 
-    def __init__(self, seconds: float, watch: Watch | None = None) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, watch: Watch | None = None, deferred: float | None = None) -> None:
+        self._sync, self._deferred = seconds, seconds if deferred is None else deferred
+        self._seconds = seconds  # of the call that runs
         self._watch = watch
         self._process = os.getpid()
         self._running = False
@@ -98,20 +101,21 @@ class Guard:
             signal.signal(signal.SIGALRM, self._handler_before)
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
-    def call(self, work: Callable[[], T], badge: str, folder: str | None, *, asking: bool = False) -> T:
+    def call(self, badge: Badge, work: Callable[[], T], /, folder: str | None = None, *, asking: bool = True) -> T:
         """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.
 
-        `badge` is the slug of whose code it is, `folder` where that lies: a failure is placed at the innermost line of
-        it. `asking` says that it is a badge's answer.
+        A failure is placed at the innermost line of the badge's folder, or of the one that is given. Without `asking`
+        it is not the badge's answer that is wanted.
         """
         global _asking
         _asking = asking
+        self._seconds = seconds = self._deferred if badge.async_ and asking else self._sync
         self._calls += 1
-        if self._armed_for != self.seconds or not self._calls % ARM_AGAIN:
+        if self._armed_for != seconds or not self._calls % ARM_AGAIN:
             self._arm()
         watch = self._watch
         if watch is not None:
-            watch.asking(badge, self.seconds)
+            watch.asking(badge.slug, seconds)
         self._running = True
         try:
             try:
@@ -121,9 +125,9 @@ class Guard:
                     raise  # a person's, not the badge's
                 if isinstance(error, MemoryError):
                     end_without_memory()
-                raise BadgeFailedError(self._failure(error, folder)) from error
+                raise BadgeFailedError(self._failure(error, badge, folder)) from error
         except _OverrunError as error:  # the text of what it raised takes too long in its turn
-            raise BadgeFailedError(self._failure(error, folder)) from error
+            raise BadgeFailedError(self._failure(error, badge, folder)) from error
         finally:
             self._running = _asking = False
             if os.getpid() != self._process:
@@ -132,9 +136,9 @@ class Guard:
                 watch.answered()
 
     def _arm(self) -> None:
-        self._armed_for = self.seconds
+        self._armed_for = self._seconds
         if self._bounded:
-            tick = max(SHORTEST_TICK, min(self.seconds / TICKS, REPEAT))
+            tick = max(SHORTEST_TICK, min(self._seconds / TICKS, REPEAT))
             signal.setitimer(signal.ITIMER_REAL, tick, tick)
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:
@@ -143,15 +147,15 @@ class Guard:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._armed_for = None
         elif self._seen != self._calls:
-            self._seen, self._until = self._calls, now + self.seconds
+            self._seen, self._until = self._calls, now + self._seconds
         elif now >= self._until:
             self._until = now + REPEAT
             raise _OverrunError
 
-    def _failure(self, error: BaseException, folder: str | None) -> Failure:
-        where = source.short(source.of_failure(error.__traceback__, folder))
+    def _failure(self, error: BaseException, badge: Badge, folder: str | None) -> Failure:
+        where = source.short(source.of_failure(error.__traceback__, folder or source.folder_of(type(badge))))
         if isinstance(error, _OverrunError):
-            return Failure(f"TimeoutError: no answer within {self.seconds:g} s", where)
+            return Failure(f"TimeoutError: no answer within {self._seconds:g} s", where)
         return Failure(describe(error), where)
 
 

@@ -12,7 +12,7 @@ from brabeion_cli.base import Badge
 from brabeion_cli.entries import AsOf, Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.history import History
-from brabeion_cli.isolation import BadgeFailedError, Guard
+from brabeion_cli.isolation import BadgeFailedError
 from brabeion_cli.journal import Journal
 
 T = TypeVar("T")
@@ -21,29 +21,10 @@ POSITION_BITS = 44  # below which an occasion has the event's number
 
 
 class Ask(Protocol):
-    """Runs a piece of work that calls a badge, guarded. Raises `BadgeFailedError`."""
+    """Runs a piece of work that calls a badge, as `Guard.call` does. Raises `BadgeFailedError`."""
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
         """What `work()` returns."""
-
-
-class Asking:
-    """Asks badges under guard; deferred ones may take `deferred` seconds, where that is given."""
-
-    def __init__(self, guard: Guard, deferred: float | None = None) -> None:
-        self._guard = guard
-        self._sync, self._deferred = guard.seconds, guard.seconds if deferred is None else deferred
-        self._terms: dict[str, tuple[float, str | None]] = {}
-
-    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
-        """What `work()` returns. Raises `BadgeFailedError`."""
-        slug = badge.slug
-        terms = self._terms.get(slug)
-        if terms is None:
-            seconds = self._deferred if badge.async_ else self._sync
-            terms = self._terms[slug] = seconds, source.folder_of(type(badge))
-        self._guard.seconds, folder = terms
-        return self._guard.call(work, slug, folder, asking=True)
 
 
 class Case:
@@ -57,9 +38,9 @@ class Case:
     ) -> None:
         self.entry = entry
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
-        self._state: dict[str, Any] = json.loads(entry.text) if state is None else state
-        nested = {name: value for name, value in self._state.items() if isinstance(value, (dict, list))}
-        self._nested = marshal.dumps(nested) if nested else None
+        fields: dict[str, Any] = json.loads(entry.text) if state is None else state
+        self._state = {**fields, "user": entry.user, "history": self.history}
+        self._nested = None if _is_flat(entry.text) else marshal.dumps(_containers(fields))
 
     @property
     def occasion(self) -> int:
@@ -67,15 +48,23 @@ class Case:
         return self.entry.number + (self.entry.position << POSITION_BITS)
 
     def state(self) -> dict[str, Any]:
-        """A copy of the state for one badge to keep."""
-        state = {**self._state, "user": self.entry.user, "history": self.history}
+        """What one badge is told, for a call with `**`: that makes it a dictionary of the badge's own."""
         if self._nested is not None:
-            state.update(marshal.loads(self._nested))  # the quickest way to copy what badges could share
-        return state
+            self._state.update(marshal.loads(self._nested))  # the quickest way to copy what badges could share
+        return self._state
 
     def thawed(self, text: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
         return {**frozen.decode(text), "user": self.entry.user, "history": self.history}
+
+
+def _is_flat(text: str) -> bool:
+    """Whether a state's JSON has nothing in it that badges could share and change; at a glance, and rather not."""
+    return text.find("{", 1) < 0 and "[" not in text
+
+
+def _containers(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if isinstance(value, (dict, list))}
 
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:

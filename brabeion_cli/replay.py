@@ -16,7 +16,7 @@ from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Asking, Case, judge
+from brabeion_cli.judging import Case, judge
 from brabeion_cli.ledger import Change, Ledger, Origin
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
@@ -85,12 +85,11 @@ class Replay:
         doomed: Doomed | None = None,
         watch: SharedWatch | None = None,
         timezone: str = "UTC",
-        task_timeout: float | None = None,
     ) -> None:
         self._registry, self._store = registry, store
         self._now, self._dry_run, self._prune = now, dry_run, prune
         self._doomed, self._watch = doomed or Doomed(), watch
-        self._ask = Asking(guard, task_timeout)
+        self._ask = guard.call
         self._journal = Journal(store.database, timezone, registry.level_name)
         self._ledger = Ledger(store, apart=dry_run or prune)
         self._stretch = stretch._replace(

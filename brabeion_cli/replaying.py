@@ -62,13 +62,13 @@ def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
         replay = Replay(
             registry, store, guard, request.stretch, badges=request.badges, now=datetime.now(timezone.utc),
             dry_run=request.dry_run, prune=request.prune, doomed=request.doomed, watch=watch,
-            timezone=config.timezone, task_timeout=config.task_timeout,
+            timezone=config.timezone,
         )  # fmt: skip
         result = replay.run(tell)
         channel.end_after(None)
         channel.send(result)
 
-    serving.serve(config, watch, channel, work)
+    serving.serve(config, watch, channel, work, deferred=config.task_timeout)
 
 
 def _require_badges(registry: Registry, slugs: tuple[str, ...] | None) -> None:

@@ -25,7 +25,7 @@ from brabeion_cli.events import BADGE_AWARDED
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import BadgeFailedError, Failure, Guard
 from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Asking, Case, judge
+from brabeion_cli.judging import Case, judge
 from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
@@ -135,6 +135,6 @@ def judged(task: Task, registry: Registry, journal: Journal, guard: Guard) -> Ju
     if badge is None:
         return Failure(f"no badge {task.badge!r} is registered; was it renamed or removed?")
     try:
-        return Judged(judge(badge, Case(task.entry, journal), Asking(guard), task.state))
+        return Judged(judge(badge, Case(task.entry, journal), guard.call, task.state))
     except BadgeFailedError as error:
         return error.failure

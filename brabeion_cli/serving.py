@@ -25,14 +25,18 @@ def serve(
     work: Callable[[Registry, Store, Guard], None],
     *,
     create: bool = False,
+    deferred: float | None = None,
 ) -> None:
-    """Call `work` with the badges, loaded; the store, open; the guard. Errors of ours go to the parent."""
+    """Call `work` with the badges, loaded; the store, open; the guard. Errors of ours go to the parent.
+
+    Deferred badges may take `deferred` seconds, where that is given.
+    """
     channel.end_after(children.START)
     confine(config.db, config.badge_memory)
     try:
         registry = loader.load(config.badges)
         watch.check = channel.require_open
-        with open_store(config.db, create=create) as store, Guard(config.award_timeout, watch) as guard:
+        with open_store(config.db, create=create) as store, Guard(config.award_timeout, watch, deferred) as guard:
             work(registry, store, guard)
     except BrabeionError as error:
         error.add_note(traceback.format_exc())
