@@ -101,7 +101,8 @@ class Recorder:
             for number, data in islice(lines, max(0, self._share - len(ahead))):  # while others may write
                 ahead.append((number, data, self._parse(request.block, number, data, now)))
             is_last = len(ahead) < self._share
-            time.sleep(max(0.0, self._breathe_until - time.monotonic()))
+            if (rest := self._breathe_until - time.monotonic()) > 0:
+                time.sleep(rest)
             self._stay()
             done = _Done(request, _now())
             with self._engine.transaction():
