@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from brabeion_cli.grants import Grant
     from brabeion_cli.lines import Block
 
-HOLD = 0.020  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
+HOLD = 0.015  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
 LEAST, MOST = 64, 4096  # lines that are read ahead, while others may write, for the next transaction
 ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself

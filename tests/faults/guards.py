@@ -40,7 +40,7 @@ GUARDS = [
     Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
     Guard("migrating is one transaction", "R6c", "store", OURS, NOT),
     Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
-    Guard("transactions are short", "R14", "recorder", "HOLD = 0.020", "HOLD = 20.0", full=True),
+    Guard("transactions are short", "R14", "recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
     Guard(
         "SQLite copies", "R15", "maintenance",
         "store.database.raw().backup(copy)", "__import__('shutil').copyfile(store.path, partial)",
