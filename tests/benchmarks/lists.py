@@ -1,4 +1,4 @@
-"""S7: `list --user`, `badges` and `leaderboard` with few awards and very many: time beyond start-up."""
+"""S7: `list --user`, `badges` and `leaderboard` with very many awards: against few, and beyond start-up."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from brabeion_cli.store import INSERT_EVENT, open_store
 from tests.benchmarks import events
-from tests.benchmarks.measure import BRABEION, Comparison, Program, Row, Run, Settings, figure, in_turns
+from tests.benchmarks.measure import BRABEION, Comparison, Program, Row, Settings, compare, in_turns, single
 
 SIZES, FULL_SIZES, QUICK_SIZES = (10_000, 1_000_000), (10_000, 10_000_000), (100, 1000)
 OF_USER = 20  # awards of each user, ten by each event
-COMMANDS = (("list", "--user", "user-7"), ("badges",), ("leaderboard",))
+FROM_TOTALS, MOST = ("badges", "leaderboard"), 0.100  # seconds beyond start-up
 INSERT_AWARD = (
     'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, position) '
     "VALUES (?, 'points', ?, ?, 0, ?, ?, ?)"
@@ -54,17 +54,12 @@ def asking(folder: Path, arguments: Sequence[str]) -> Program:
 def measure(settings: Settings) -> Iterator[Row]:
     """The rows of S7."""
     few, many = QUICK_SIZES if settings.quick else FULL_SIZES if settings.full else SIZES
-    folders = [site(settings, count) for count in (0, few, many)]
-    for arguments in COMMANDS:
-        empty, small, large = in_turns([asking(folder, arguments) for folder in folders], settings.runs)
-        start_up = statistics.median(run.cpu for run in empty)
-        beyond = Comparison(*(milliseconds(runs, start_up) for runs in (large, small)))
-        text = " ".join(arguments).replace("user-7", "U")
-        ours, reference = (figure(statistics.median(values), "ms") for values in beyond)
-        what = f"{text}: {many:,} awards against {few:,}, processor time beyond start-up ({start_up * 1000:.0f} ms)"
-        yield Row("S7", what, ours, reference)
-
-
-def milliseconds(runs: Sequence[Run], start_up: float) -> list[float]:
-    """What runs took beyond start-up."""
-    return [(run.cpu - start_up) * 1000 for run in runs]
+    empty, small, large = (site(settings, count) for count in (0, few, many))
+    lists = in_turns([asking(folder, ["list", "--user", "user-7"]) for folder in (large, small)], settings.runs)
+    whole = Comparison(*([run.cpu * 1000 for run in runs] for runs in lists))
+    what = f"list --user U: {many:,} awards against {few:,}, processor time of the whole command"
+    yield compare("S7", what, "ms", whole, 1.2)
+    for name in FROM_TOTALS:
+        of_none, of_many = in_turns([asking(folder, [name]) for folder in (empty, large)], settings.runs)
+        beyond = statistics.median(run.cpu for run in of_many) - statistics.median(run.cpu for run in of_none)
+        yield single("S7", f"{name}: {many:,} awards, beyond start-up", "ms", beyond * 1000, MOST * 1000, 1.0)
