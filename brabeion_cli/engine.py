@@ -1,4 +1,4 @@
-"""The only place that knows badges *and* store: an event → outcomes."""
+"""The only place that asks badges *and* enters what they answer: an event → outcomes."""
 
 from __future__ import annotations
 
