@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.errors import FileProblemError
 
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 MAX_LINE = 64 * 1024 * 1024
 GZIP = b"\x1f"  # the first byte, which no JSON begins with
 BOM = b"\xef\xbb\xbf"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 HOLD = 0.015  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
-LEAST, MOST = 64, 4096  # lines that are read ahead, while others may write, for the next transaction
+LEAST, MOST = 64, 1024  # lines that are read ahead, while others may write, for the next transaction
 ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
 
 

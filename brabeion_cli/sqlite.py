@@ -16,9 +16,9 @@ from brabeion_cli.errors import StoreBusyError, StoreDamagedError, StoreError, S
 
 T = TypeVar("T")
 
-#: Users come at random, and so do the pages of the indexes that begin with one. With four times what SQLite takes by
-#: default, a page is read and written half as often.
-CACHE = 8 * 1024  # KiB of pages in memory
+#: Users come at random, and so do the pages of the indexes that begin with one: with more than SQLite takes by default,
+#: a page is read and written less often.
+CACHE = 4 * 1024  # KiB of pages in memory
 LOG = 4000  # pages in the write-ahead log, after which they go into the file
 
 PATIENCE = 30.0  # seconds to wait for the write lock
