@@ -136,8 +136,11 @@ class History:
         if not isinstance(grace, int) or grace < 0:
             raise ValueError(f"grace is {grace!r:.80}; it must be a number of days, 0 or more")
         zone = self._zone(tz)
-        before, length = days.day_of(parse_moment(self._asof.at), zone), 0
+        today = before = days.day_of(parse_moment(self._asof.at), zone)
+        length = 0
         for day in self._days_backwards(events, zone, where):
+            if day > today:  # clocks went back over midnight since
+                continue
             grace -= max(0, days.missed_between(day, before, zone))
             if grace < 0:
                 break

@@ -490,3 +490,15 @@ def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:
         costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
 
     assert [kind for kind, (few, many) in costs.items() if many > 2 * few] == []
+
+
+def test_a_day_that_clocks_went_back_from_is_not_in_a_streak_until_today(site: Site) -> None:
+    entries = [
+        site.record("e", f"2006-10-29T02:{minute}:00Z") for minute in (30, 31)
+    ]  # 00:00, and 23:01 the day before
+
+    found = [
+        [site.history(entry).streak("e", tz="America/St_Johns", grace=grace) for grace in (0, 1)] for entry in entries
+    ]
+
+    assert found == [[1, 1], [1, 1]]
