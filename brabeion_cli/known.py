@@ -21,7 +21,7 @@ class Known:
         self._recorded = RecordedEvents(store.database)
         self._seen: tuple[object, int] | None = None
         self._repeats = False  # whether the last event was there already: then the next one may be, too
-        self._tallies: dict[tuple[str, str], tuple[str, int]] = {}
+        self._latest: dict[tuple[str, str], tuple[str, int, int]] = {}  # moment, events and late ones until it
         self._awards: dict[Grant, str] = {}
 
     def begin(self) -> None:
@@ -35,7 +35,7 @@ class Known:
     def forget(self) -> None:
         """Know nothing any more."""
         self._seen = None
-        self._tallies.clear()
+        self._latest.clear()
         self._awards.clear()
 
     def add_event(self, event: Event) -> int | None:
@@ -43,19 +43,22 @@ class Known:
         if self._repeats and event.id is not None and self._store.has_event(event.id):
             return None
         of_user = (event.user, event.name)
-        last = self._tallies.get(of_user)
-        if last is not None and event.at >= last[0]:
-            tally, late = last[1] + 1, False
+        last = self._latest.get(of_user)
+        if last is None:
+            place = self._recorded.place(event.user, event.name, event.at)
+        elif event.at >= last[0]:
+            place = (last[1] + 1, False, last[2])
         else:
-            tally, late = self._recorded.place(event.user, event.name, event.at)
-        number = self._store.add_event(event, (tally, late))
+            place = self._recorded.place_before(event.user, event.name, event.at, last[0])
+        number = self._store.add_event(event, place)
         self._repeats = number is None
-        if late:
-            self._tallies.pop(of_user, None)
-        elif number is not None:
-            if len(self._tallies) >= MOST:
-                self._tallies.clear()
-            self._tallies[of_user] = (event.at, tally)
+        if number is not None:
+            if len(self._latest) >= MOST:
+                self._latest.clear()
+            if not place[1]:
+                self._latest[of_user] = (event.at, place[0], place[2])
+            elif last is not None:
+                self._latest[of_user] = (last[0], last[1] + 1, last[2] + 1)
         return number
 
     def award(self, grant: Grant) -> str | None:

@@ -25,6 +25,7 @@ class Event(Table):
     state = TextField()  # JSON
     tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth of its user and name, when it was recorded
     late = IntegerField(constraints=[SQL("DEFAULT 0")])  # 1: a later one of its user and name was recorded before
+    late_tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # how many of the tally were late
 
     class Meta:
         table_name = "events"
@@ -124,4 +125,21 @@ class Holder(Table):
         without_rowid = True
 
 
-MODELS = [Event, Award, Task, Prune, Standing, Holder]
+class LateCount(Table):
+    """How many events of a user and name came late, of those of a month, a day and so on, where they are many. SQLite
+    keeps it while events come.
+    """
+
+    user = TextField()
+    name = TextField()
+    length = IntegerField()  # of the moment: 7 for a month, 10 for a day, 13, 16, 19 for a second
+    moment = TextField()
+    events = IntegerField()
+
+    class Meta:
+        table_name = "late_counts"
+        primary_key = CompositeKey("user", "name", "length", "moment")
+        without_rowid = True
+
+
+MODELS = [Event, Award, Task, Prune, Standing, Holder, LateCount]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import peewee
 
 from brabeion_cli.entries import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, Entry
+from brabeion_cli.migrations import LENGTHS
 
 PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 
@@ -26,26 +28,43 @@ LATEST = f"""
         ORDER BY at DESC, number DESC LIMIT {{limit}}
     ) LIMIT {{limit}}
 """
-#: How many there are until the last one: as many as there were when it was recorded, and those before it that came
-#: late since. These are seldom more than a few.
-FEW = 64
-LATE_SINCE = f"FROM events WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known AND at < base.at"
-COUNT = f"""
-    SELECT base.tally, (SELECT count(*) FROM (SELECT 1 {LATE_SINCE} LIMIT {FEW + 1}))
-    FROM ({LATEST.format(columns="number, at, tally", limit=1)}) base
+FEW = 16
+#: Of those that came late after the last one was recorded, how many count; NULL where more than a few came.
+LATE_SINCE = f"""
+    SELECT CASE WHEN count(*) <= {FEW} THEN coalesce(sum(at < base.at), 0) END FROM (
+        SELECT at FROM events INDEXED BY event_late
+        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known LIMIT {FEW + 1}
+    )
 """
-#: Where they are more: any entry may be the base, if those after it are added. Of the last few the one that was
-#: recorded last has the fewest late-comers. Those after one of a time that was pruned are not all there.
-COUNT_LATE = f"""
-    SELECT base.tally + base.after + (SELECT count(*) {LATE_SINCE}) FROM (
-        SELECT * FROM (
-            SELECT number, at, tally, row_number() OVER (ORDER BY at DESC, number DESC) - 1 AS after
-            FROM ({LATEST.format(columns="number, at, tally", limit=16)})
-        ) WHERE after = 0 OR at >= coalesce((SELECT before FROM prunes WHERE name = :name), '')
-        ORDER BY number DESC LIMIT 1
-    ) base
+#: All late ones: those of whole months before that of `:at`, of whole days of its month, and so on, those of its second
+#: one by one; but for those that came after `:known`.
+_PARTS = ", ".join(map(str, itertools.pairwise((0, *LENGTHS))))
+_LATE = f"WHERE {OF_USER} AND late = 1 AND at <= :at AND (at <> :at OR number <= :number)"
+LATE = f"""
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) THEN (
+        SELECT coalesce(sum(counts.events), 0)
+        FROM (SELECT column1 AS outer, column2 AS inner FROM (VALUES {_PARTS})) CROSS JOIN late_counts AS counts
+        WHERE {OF_USER} AND length = inner AND moment >= substr(:at, 1, outer) AND moment < substr(:at, 1, inner)
+    ) + (
+        SELECT count(*) FROM events INDEXED BY event_user_name_at {_LATE} AND at >= substr(:at, 1, {LENGTHS[-1]})
+    ) ELSE (
+        SELECT count(*) FROM events INDEXED BY event_late {_LATE}
+    ) END - (
+        SELECT count(*) FROM events INDEXED BY event_late {_LATE} AND number > :known
+    )
+"""
+#: How many there are in time until the last one, as there were when it was recorded; and how many that came late.
+COUNT = f"""
+    SELECT tally - late_tally, coalesce(late_tally + ({LATE_SINCE}), ({LATE}))
+    FROM ({LATEST.format(columns="number, at, tally, late_tally", limit=1)}) base
 """
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
+
+
+Place = tuple[int, bool, int]
+"""Where an event falls in the journal, on which counting rests: the how-manieth of its user and name it is, in the
+journal's order; whether it comes late, because one with a later moment is there; how many it counts are late.
+"""
 
 
 class RecordedEvents:
@@ -58,15 +77,17 @@ class RecordedEvents:
         rows: list[Any] = self._database.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
         return rows
 
-    def place(self, user: str, name: str, at: str) -> tuple[int, bool]:
-        """Where a new event falls in the journal: the how-manieth of its user and name it is, in the journal's order;
-        and whether it comes late, because one with a later moment is there.
-
-        This is what counting rests on; call it in the transaction that enters the event.
-        """
+    def place(self, user: str, name: str, at: str) -> Place:
+        """Where a new event falls. Call it in the transaction that enters the event."""
         last = f"SELECT at FROM events WHERE {OF_USER} ORDER BY at DESC LIMIT 1"
         rows = self._rows(last, {"user": user, "name": name})
-        return (self.count(user, name, AsOf(at, LAST_NUMBER)) + 1, rows[0][0] > at) if rows else (1, False)
+        return self.place_before(user, name, at, rows[0][0]) if rows else (1, False, 0)
+
+    def place_before(self, user: str, name: str, at: str, last: str) -> Place:
+        """The same, where the latest moment of its user and name is known."""
+        tally, late_tally = self._tally(user, name, AsOf(at, LAST_NUMBER))
+        late = last > at
+        return tally + 1, late, late_tally + late
 
     def entry(self, number: int) -> Entry | None:
         """The event of that number; None where it is gone."""
@@ -92,11 +113,14 @@ class RecordedEvents:
         return names
 
     def count(self, user: str, name: str, asof: AsOf) -> int:
-        """How many of that name; at the same cost for a hundred as for a million, where few came late."""
+        """How many of that name; at the same cost for a hundred as for a million."""
+        return self._tally(user, name, asof)[0]
+
+    def _tally(self, user: str, name: str, asof: AsOf) -> tuple[int, int]:
+        """How many of that name, and how many of them are late."""
         values = {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()}
-        for tally, late in self._rows(COUNT, values):
-            return int(tally + late if late <= FEW else self._rows(COUNT_LATE, values)[0][0])
-        return 0
+        ((in_time, late),) = self._rows(COUNT, values) or [(0, 0)]
+        return in_time + late, late
 
     def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
         """The last of that name, with a moment before `before`."""

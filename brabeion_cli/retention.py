@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from brabeion_cli import deferred, strictjson
 from brabeion_cli.errors import EventError, NoSuchEventError, StoreError, UnknownBadgeError, UserError
 from brabeion_cli.events import BADGE_AWARDED, moment, near_matches, text_or_number
+from brabeion_cli.migrations import MANY_LATE, counted_late
 from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
@@ -28,21 +29,35 @@ GOING = """
         OR EXISTS (SELECT 1 FROM events WHERE "user" = e."user" AND name = e.name AND at = e.at AND number > e.number)
         OR EXISTS (SELECT 1 FROM events WHERE "user" = e."user" AND name = e.name AND at > e.at AND at < :before))
 """
-#: Late-comers of that time go into the tallies of those that were recorded before them and count them: the last one of
-#: that time, and all later ones.
-COUNT_LATE_COMERS_IN = """
-    UPDATE events SET tally = tally + counted.late_comers FROM (
-        SELECT number, at < :before AS old,
-            row_number() OVER (PARTITION BY "user", at < :before ORDER BY at DESC, number DESC) AS from_last,
-            sum(late = 1 AND at < :before) OVER (
-                PARTITION BY "user" ORDER BY number DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS late_comers
+#: Late-comers of that time count as if they had come in time, for whatever was recorded before them, too.
+COUNT_LATE_COMERS_IN = (
+    """
+    UPDATE events SET tally = tally + counted.all_late - counted.late_before,
+        late_tally = late_tally - counted.late_before
+    FROM (
+        SELECT number,
+            sum(late = 1 AND at < :before) OVER (PARTITION BY "user") AS all_late,
+            sum(late = 1 AND at < :before) OVER (PARTITION BY "user" ORDER BY number) AS late_before
         FROM events WHERE name = :name
             AND "user" IN (SELECT "user" FROM events WHERE name = :name AND at < :before AND late = 1)
     ) counted
-    WHERE counted.number = events.number AND counted.late_comers > 0 AND (NOT counted.old OR counted.from_last = 1)
-"""
-NO_LONGER_LATE = "UPDATE events SET late = 0 WHERE name = :name AND at < :before AND late = 1"
+    WHERE counted.number = events.number AND at >= :before
+    """,
+    """
+    UPDATE events SET tally = tally - late_tally + counted.late_ones, late_tally = 0 FROM (
+        SELECT number, sum(late) OVER (PARTITION BY "user" ORDER BY at, number) AS late_ones
+        FROM events WHERE name = :name AND at < :before
+            AND "user" IN (SELECT "user" FROM events WHERE name = :name AND at < :before AND late = 1)
+    ) counted
+    WHERE counted.number = events.number
+    """,
+    "UPDATE events SET late = 0 WHERE name = :name AND at < :before AND late = 1",
+)
+#: What is left of the late ones is counted anew.
+COUNT_REST_ANEW = (
+    "DELETE FROM late_counts WHERE name = :name",
+    f"INSERT INTO late_counts {counted_late(f'name = :name AND {MANY_LATE}')}",
+)
 NOTE_PRUNE = """
     INSERT INTO prunes (name, before) VALUES (:name, :before)
     ON CONFLICT (name) DO UPDATE SET before = max(before, excluded.before)
@@ -68,11 +83,13 @@ DELETE_USER = (
     f"DELETE FROM tasks WHERE {OF_TASKS}",
     f"DELETE FROM awards WHERE {OF_USER}",
     f"DELETE FROM events WHERE {OF_USER}",
+    f"DELETE FROM late_counts WHERE {OF_USER}",
 )
 RENAME_USER = (
     """UPDATE tasks SET award = json_set(award, '$.user', :name) WHERE json_extract(award, '$.user') = :user""",
     f'UPDATE awards SET "user" = :name WHERE {OF_USER}',
     f'UPDATE events SET "user" = :name WHERE {OF_USER}',
+    f'UPDATE late_counts SET "user" = :name WHERE {OF_USER}',
 )
 
 
@@ -145,7 +162,7 @@ def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, d
     values = {"name": name, "before": before, "needed": bool(needed_by)}
     ((events, users),) = _rows(store, f'SELECT count(*), count(DISTINCT "user") {GOING}', **values)
     if events and not dry_run:
-        for statement in (COUNT_LATE_COMERS_IN, f"DELETE {GOING}", NO_LONGER_LATE, NOTE_PRUNE):
+        for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *COUNT_REST_ANEW, NOTE_PRUNE):
             store.database.execute_sql(statement, values)
     return Pruned(name, events, users, needed_by)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from brabeion_cli import strictjson
 from brabeion_cli.events import MAX_NAME
-from brabeion_cli.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS
+from brabeion_cli.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS, counted_late
 from brabeion_cli.store import Store
 
 
@@ -77,6 +77,7 @@ COLUMNS: dict[str, dict[str, Kind]] = {
         "state": OBJECT,
         "tally": NUMBER,
         "late": FLAG,
+        "late_tally": COUNT,
     },
     "awards": {
         "user": TEXT,
@@ -151,6 +152,9 @@ RULES = {
     f"badges whose holders are not as many as their awards say; {RECOUNT}": _unlike_counted(
         "badge", "SELECT * FROM holders WHERE users <> 0", f"SELECT * FROM ({COUNTED_HOLDERS}) WHERE users <> 0"
     ),
+    f"users whose late events are not as many as counted; {RECOUNT}": _unlike_counted(
+        '"user"', "SELECT * FROM late_counts", counted_late('("user", name) IN (SELECT "user", name FROM late_counts)')
+    ),
 }
 
 
@@ -184,19 +188,26 @@ def _unlike(connection: sqlite3.Connection, table: str, columns: dict[str, Kind]
 
 
 def _wrong_tallies(connection: sqlite3.Connection) -> int:
-    """How many events have a tally that no order of recording gives.
+    """How many events have a tally that is not how many there are up to it: all of those in time, and those late ones
+    that were recorded before it.
 
-    At least those that are there, came before it in the journal and were recorded before it count; at most those that
-    came before it, whenever they were recorded (before version 2 nobody counted), and all that are gone.
+    Those that are gone may be among them, too: a prune leaves no trace of how many.
     """
-    gone = "(SELECT max(number) - count(*) FROM events)"
     rows = connection.execute(
-        f'SELECT "user", name, number, CAST(tally AS INTEGER), {gone} FROM events ORDER BY "user", name, at, number'
+        'SELECT "user", name, number, CAST(tally AS INTEGER), late = 1, CAST(late_tally AS INTEGER), '
+        "CASE WHEN name IN (SELECT name FROM prunes) THEN 1e999 ELSE (SELECT max(number) - count(*) FROM events) END "
+        'FROM events ORDER BY "user", name, at, number'
     )
     wrong = 0
     for _, events in groupby(rows, key=lambda row: row[:2]):
-        numbers: list[int] = []
-        for rank, (_, _, number, tally, missing) in enumerate(events, 1):
-            insort(numbers, number)
-            wrong += not bisect(numbers, number) <= tally <= rank + missing
+        in_time, late_ones = 0, list[int]()
+        for _, _, number, tally, late, late_tally, gone in events:
+            if late:
+                insort(late_ones, number)
+            else:
+                in_time += 1
+            late_before = bisect(late_ones, number)
+            wrong += not (
+                in_time <= tally - late_tally <= in_time + gone and late_before <= late_tally <= late_before + gone
+            )
     return wrong

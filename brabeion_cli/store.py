@@ -15,13 +15,14 @@ from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVer
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
-from brabeion_cli.recorded import RecordedEvents
+from brabeion_cli.recorded import Place, RecordedEvents
 
 APPLICATION_ID = 0x62726162  # "brab"
 MAGIC = b"SQLite format 3\0"
 
 INSERT_EVENT = (
-    'INSERT INTO events (name, "user", at, id, state, tally, late) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
+    'INSERT INTO events (name, "user", at, id, state, tally, late, late_tally) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 INSERT_AWARD = (
     'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, given_by, reason, position) '
@@ -97,7 +98,7 @@ class Store:
             self._wal = True
         return self.database.atomic()
 
-    def add_event(self, event: Event, place: tuple[int, bool] | None = None) -> int | None:
+    def add_event(self, event: Event, place: Place | None = None) -> int | None:
         """Enter an event in the journal; return its number, or None where its id is there already.
 
         `place` is what `RecordedEvents.place` says of it, where that is known.

@@ -98,7 +98,7 @@ def test_the_plain_loop_fills_the_same_tables(tmp_path: Path) -> None:
     found = same_tables(tmp_path, untidy(events.stream(1000)), events.POINTS)
 
     assert len(found["events"]) == 1000
-    assert {late for *_, late in found["events"]} == {0, 1}
+    assert {late for *_, late, _ in found["events"]} == {0, 1}
     assert len(found["awards"]) >= 10
 
 

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events, recorded
+from brabeion_cli import events, recorded, soundness
 from brabeion_cli.base import Badge
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
 from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
+from brabeion_cli.migrations import FEW_LATE
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
-from tests.conftest import NOW
+from tests.conftest import NOW, count_late_beyond
 
 
 class Site:
@@ -130,18 +131,15 @@ STREAMS = st.lists(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
-    st.sampled_from([recorded.FEW, -1]),  # late-comers that are few, and many
+    st.sampled_from([FEW_LATE, 0]),  # late-comers that are few, and many
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int
 ) -> None:
     # Clocks change in the next twelve days; in St John's at 00:01, so that 29 October falls in two.
     start = datetime(2006, 10, 24, tzinfo=timezone.utc)
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
-    ):
-        patch.setattr(recorded, "FEW", few)
+    with open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store:
+        count_late_beyond(store, few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
@@ -152,6 +150,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
             known = len(stream) if hindsight else entry.number
             wanted = looked_up(site.entries, entry, known, ("a", "b"), zone)
             assert asked(site.history(entry, hindsight=hindsight), ("a", "b"), zone) == wanted
+        assert list(soundness.contradictions(store)) == []
 
 
 def test_a_late_comer_is_judged_in_its_own_past(site: Site) -> None:
@@ -425,7 +424,7 @@ def test_a_wrong_question_says_what_is_wrong(site: Site, question: Any, message:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Users with 100 and with 10,000 events, on as many days and at few moments; every hundredth comes late."""
+    """Users with 100 and with 10,000 events, on as many days and at few moments; half come late."""
     with open_store(str(tmp_path_factory.mktemp("large") / "store.db"), create=True) as store:
         site = Site(store)
         with store.transaction():
@@ -477,6 +476,17 @@ def test_many_events_cost_no_more_than_few(large: Site, question: str) -> None:
         costs.append(steps(large, lambda newest=newest: QUESTIONS[question](newest)))
 
     assert costs[1] < 2 * costs[0] + (5_000 if "events" in question or "fits" in question else 0)  # they fetch a page
+
+
+def test_late_ones_that_are_many_are_not_counted_one_by_one(large: Site) -> None:
+    costs: dict[str, list[int]] = {"hindsight": [], "recording": []}
+    for size in (100, 10_000):  # of which half came late
+        middle = large.history(Entry(5_000, "e", str(size), "2026-03-20T00:30:00.000000Z", None, "{}"), hindsight=True)
+        costs["hindsight"].append(steps(large, lambda middle=middle: middle.count("e")))
+        made = events.make("e", {}, user=str(size), at="2026-03-20T00:30:00Z", now=NOW, max_bytes=100)
+        costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
+
+    assert [kind for kind, (few, many) in costs.items() if many > few + 1000] == [], costs
 
 
 def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
 #: Which modules of ours a module may import; `cli` stands for each module of the folder. docs/architecture.md explains.
 ARROWS = {
     "entries": "",
-    "recorded": "entries",
+    "recorded": "entries migrations",
     "fields": "",
     "errors": "",
     "source": "",
@@ -90,7 +90,7 @@ ARROWS = {
     "maintenance": "errors migrations soundness sqlite store",
     "health": "events store",
     "check": "base config errors health loader maintenance migrations registry source startup store",
-    "retention": "deferred errors events recorded registry store stretch strictjson",
+    "retention": "deferred errors events migrations recorded registry store stretch strictjson",
     "application": "announcing config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",

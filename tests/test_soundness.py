@@ -53,6 +53,9 @@ DAMAGE = [
     ("UPDATE events SET late = 2 WHERE late = 0", "events whose late is not 0 or 1"),
     ("UPDATE events SET tally = tally + 1 WHERE number = 1", "1 events whose tally contradicts the others"),
     ("UPDATE events SET tally = 2 WHERE number = 3", "1 events whose tally contradicts the others"),
+    ("UPDATE events SET late_tally = -1", "events whose late_tally is not a number from 0"),
+    ("UPDATE events SET tally = 3, late_tally = 0 WHERE number = 4", "1 events whose tally contradicts the others"),
+    ("UPDATE events SET tally = 6, late_tally = 3 WHERE number = 6", "1 events whose tally contradicts the others"),
     ("UPDATE awards SET badge = 'Points'", "awards whose badge is not a badge's slug"),
     (
         "UPDATE awards SET badge = printf('%0101d', 1) WHERE badge = 'points'",
@@ -77,6 +80,10 @@ DAMAGE = [
     ("INSERT INTO standings VALUES ('eve', 0, 0, '')", "1 users whose standing is not what"),
     ("UPDATE holders SET users = users + 1", "3 badges whose holders are not as many as their awards say"),
     ("DELETE FROM holders WHERE badge = 'each'", "1 badges whose holders are not as many"),
+    (
+        "INSERT INTO late_counts VALUES ('alice', 'it_happened', 7, '2026-11', 3)",
+        "1 users whose late events are not as many",
+    ),
     ("UPDATE sqlite_sequence SET seq = 3", "4 tasks whose number may be given again"),
     ("DELETE FROM events WHERE number = 1", "1 tasks without their event"),
     (
@@ -119,7 +126,7 @@ def test_tallies_may_have_been_counted_before_rows_went(filled: Store) -> None:
 def test_tallies_of_a_migration_count_what_was_recorded_later(filled: Store) -> None:
     connection = filled.database.raw()
     connection.execute(
-        "UPDATE events SET late = 0, tally = rank FROM "
+        "UPDATE events SET late = 0, tally = rank, late_tally = 0 FROM "
         "(SELECT number AS n, row_number() OVER (ORDER BY at, number) AS rank FROM events) WHERE n = number"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -13,8 +14,8 @@ from typing import Any
 import peewee
 import pytest
 
-from brabeion_cli import sqlite, store
-from brabeion_cli.entries import AsOf
+from brabeion_cli import maintenance, sqlite, store
+from brabeion_cli.entries import LAST_NUMBER, AsOf
 from brabeion_cli.errors import (
     ForeignDatabaseError,
     NoDatabaseError,
@@ -184,6 +185,32 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
         assert journal.count("x", "a", AsOf("2026-12-31", 10**9)) == before + 2
 
     assert positions == [(1, 1), (2, 2)]
+
+
+def test_version_6_tells_late_ones_from_those_in_time(path: Path) -> None:
+    moments = [f"2026-01-{1 + n * 7919 % 1009 // 36:02}T{n * 7919 % 24:02}:00:00.000000Z" for n in range(1009)]
+    gone = 7  # before all of them: they were pruned
+    old = sqlite3.connect(path)
+    for statement in itertools.chain(*store.MIGRATIONS[:5]):
+        old.execute(statement)
+    for number, at in enumerate(moments):
+        tally = gone + 1 + sum(other <= at for other in moments[:number])
+        late = at < max(moments[:number], default="")
+        old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at, tally, late))
+    old.execute("INSERT INTO prunes VALUES ('e', '2026')")
+    old.execute("INSERT INTO standings VALUES ('x', 0, 0, '')")
+    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 5")
+    old.commit()
+    old.close()
+
+    with open_store(str(path)) as migrated:
+        journal = RecordedEvents(migrated.database)
+        for number, at in enumerate(moments, 1):
+            for known in (number, LAST_NUMBER):
+                before = (other for n, other in enumerate(moments[:known], 1) if (other, n) <= (at, number))
+                assert journal.count("x", "e", AsOf(at, number, known=known)) == gone + sum(1 for _ in before)
+        assert list(maintenance.problems(migrated)) == []
 
 
 def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:

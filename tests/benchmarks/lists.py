@@ -27,11 +27,11 @@ def awards(count: int) -> Iterator[tuple[str, int, str, str, int, int]]:
         yield f"user-{user}", index % 3 + 1, f"post-{place}", at, index // 10 + 1, index % 10 + 1
 
 
-def journal(count: int) -> Iterator[tuple[str, str, str, None, str, int, int]]:
+def journal(count: int) -> Iterator[tuple[str, str, str, None, str, int, int, int]]:
     """Rows of so many events, two of each user."""
     for index in range(count):
         at = events.as_recorded(events.BEGINNING + events.STEP * index)
-        yield "points_awarded", f"user-{index // 2}", at, None, "{}", index % 2 + 1, 0
+        yield "points_awarded", f"user-{index // 2}", at, None, "{}", index % 2 + 1, 0, 0
 
 
 def site(settings: Settings, count: int) -> Path:

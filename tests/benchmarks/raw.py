@@ -24,13 +24,14 @@ from brabeion_cli.store import APPLICATION_ID
 
 IN_TRANSACTION = 1000
 INSERT_EVENT = (
-    'INSERT INTO events (name, "user", at, id, state, tally, late) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'
+    'INSERT INTO events (name, "user", at, id, state, tally, late, late_tally) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 INSERT_AWARD = (
     'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number, position) '
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
-COUNT = 'SELECT count(*) FROM events WHERE "user" = ? AND name = ? AND at <= ?'
+COUNT = 'SELECT count(*), coalesce(sum(late), 0) FROM events WHERE "user" = ? AND name = ? AND at <= ?'
 
 Listeners = dict[str, list[Badge]]
 
@@ -68,7 +69,7 @@ def ingest(stream: str, path: str, badges: Listeners) -> None:
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     database = create(path)
     execute = database.execute
-    tallies: dict[tuple[str, str], tuple[int, str]] = {}
+    tallies: dict[tuple[str, str], tuple[int, int, str]] = {}
     with open(stream, "rb") as file:
         for index, line in enumerate(file):
             if index % IN_TRANSACTION == 0:
@@ -77,13 +78,14 @@ def ingest(stream: str, path: str, badges: Listeners) -> None:
                 execute("BEGIN IMMEDIATE")
             event = json.loads(line)
             name, user, at, state = event["event"], event["user"], event["at"], event["state"]
-            count, last = tallies.get((user, name), (0, ""))
+            count, late_ones, last = tallies.get((user, name), (0, 0, ""))
             late = at < last
-            tally = execute(COUNT, (user, name, at)).fetchone()[0] + 1 if late else count + 1
-            cursor = execute(INSERT_EVENT, (name, user, at, event["id"], encode(state), tally, late))
+            before, late_before = execute(COUNT, (user, name, at)).fetchone() if late else (count, late_ones)
+            place = (before + 1, late, late_before + late)
+            cursor = execute(INSERT_EVENT, (name, user, at, event["id"], encode(state), *place))
             if cursor.rowcount != 1:
                 continue  # its id is there
-            tallies[user, name] = (count + 1, last if late else at)
+            tallies[user, name] = (count + 1, late_ones + late, last if late else at)
             number, position = cursor.lastrowid or 0, 1
             for badge in badges.get(name, ()):
                 answer: Any = badge.award(user=user, **state)
