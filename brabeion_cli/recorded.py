@@ -28,7 +28,7 @@ LATEST = f"""
         ORDER BY at DESC, number DESC LIMIT {{limit}}
     ) LIMIT {{limit}}
 """
-FEW = 16
+FEW = 4
 #: Of those that came late after the last one was recorded, how many count; NULL where more than a few came.
 LATE_SINCE = f"""
     SELECT CASE WHEN count(*) <= {FEW} THEN coalesce(sum(at < base.at), 0) END FROM (
