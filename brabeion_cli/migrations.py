@@ -197,7 +197,7 @@ VERSION_5 = (*TOTALS, *COUNT_ANEW, *TRIGGERS)
 
 #: How many characters of a moment are its month, day, hour, minute and second.
 LENGTHS = (7, 10, 13, 16, 19)
-_LENGTHS = f"(SELECT column1 AS length FROM (VALUES {', '.join(f'({length})' for length in LENGTHS)}))"
+EACH_LENGTH = f"(SELECT column1 AS length FROM (VALUES {', '.join(f'({length})' for length in LENGTHS)}))"
 FEW_LATE = 500  # late events of a user and name, that are counted one by one
 
 
@@ -205,7 +205,7 @@ def counted_late(chosen: str, only_if: str = "1") -> str:
     """A query for the rows of `late_counts` of the late events that are chosen."""
     return f"""
         SELECT "user", name, length, substr(at, 1, length) AS moment, count(*) AS events
-        FROM (SELECT 1 WHERE {only_if}) CROSS JOIN events INDEXED BY event_late CROSS JOIN {_LENGTHS}
+        FROM (SELECT 1 WHERE {only_if}) CROSS JOIN events INDEXED BY event_late CROSS JOIN {EACH_LENGTH}
         WHERE late = 1 AND {chosen} GROUP BY "user", name, length, moment
     """
 
@@ -214,12 +214,6 @@ MANY_LATE = f"""("user", name) IN (
     SELECT "user", name FROM events WHERE late = 1 GROUP BY "user", name HAVING count(*) > {FEW_LATE}
 )"""
 COUNT_LATE_ANEW = ("DELETE FROM late_counts", f"INSERT INTO late_counts {counted_late(MANY_LATE)}")
-
-_OF_NEW = '"user" = NEW."user" AND name = NEW.name'
-_IS_COUNTED = f"EXISTS (SELECT 1 FROM late_counts WHERE {_OF_NEW})"
-_LATE_OF_NEW = f"""SELECT count(*) FROM (
-    SELECT 1 FROM events INDEXED BY event_late WHERE {_OF_NEW} AND late = 1 LIMIT {FEW_LATE + 1}
-)"""
 
 #: Without its late-comers a tally stays right whatever comes. Where these are many, `late_counts` has how many there
 #: are in each month, day and so on.
@@ -246,14 +240,6 @@ VERSION_6 = (
     ) WITHOUT ROWID
     """,
     *COUNT_LATE_ANEW,
-    f"""
-    CREATE TRIGGER "event_came_late" AFTER INSERT ON events WHEN NEW.late = 1 BEGIN
-        INSERT INTO late_counts
-            SELECT NEW."user", NEW.name, length, substr(NEW.at, 1, length), 1 FROM {_LENGTHS} WHERE {_IS_COUNTED}
-            ON CONFLICT DO UPDATE SET events = events + 1;
-        INSERT INTO late_counts {counted_late(_OF_NEW, f"NOT {_IS_COUNTED} AND {FEW_LATE} < ({_LATE_OF_NEW})")};
-    END
-    """,
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6]

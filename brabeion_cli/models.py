@@ -126,9 +126,7 @@ class Holder(Table):
 
 
 class LateCount(Table):
-    """How many events of a user and name came late, of those of a month, a day and so on, where they are many. SQLite
-    keeps it while events come.
-    """
+    """How many events of a user and name came late, of those of a month, a day and so on, where they are many."""
 
     user = TextField()
     name = TextField()

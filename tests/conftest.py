@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from brabeion_cli.config import BadgeDirectory
-from brabeion_cli.migrations import FEW_LATE
 from brabeion_cli.registry import Registry, badges
 from brabeion_cli.store import Store, open_store
 
@@ -164,14 +163,6 @@ def registry() -> Registry:
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(str(tmp_path / "store.db"), create=True) as opened:
         yield opened
-
-
-def count_late_beyond(store: Store, few: int) -> None:
-    """Have the store count late events where they are more than so few."""
-    execute = store.database.execute_sql
-    ((trigger,),) = execute("SELECT sql FROM sqlite_master WHERE name = 'event_came_late'").fetchall()
-    execute('DROP TRIGGER "event_came_late"')
-    execute(trigger.replace(f" {FEW_LATE} <", f" {few} <").replace(f"LIMIT {FEW_LATE + 1}", f"LIMIT {few + 1}"))
 
 
 def directory(path: Path, *, searched: bool = False) -> BadgeDirectory:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli import events, recorded, soundness
+from brabeion_cli import store as store_module
 from brabeion_cli.base import Badge
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
@@ -22,7 +23,7 @@ from brabeion_cli.judging import Case
 from brabeion_cli.migrations import FEW_LATE
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
-from tests.conftest import NOW, count_late_beyond
+from tests.conftest import NOW
 
 
 class Site:
@@ -138,8 +139,11 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
 ) -> None:
     # Clocks change in the next twelve days; in St John's at 00:01, so that 29 October falls in two.
     start = datetime(2006, 10, 24, tzinfo=timezone.utc)
-    with open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store:
-        count_late_beyond(store, few)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
+    ):
+        patch.setattr(store_module, "FEW_LATE", few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)

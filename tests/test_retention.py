@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli import deferred, events, retention, soundness
+from brabeion_cli import store as store_module
 from brabeion_cli.base import CountBadge
 from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
 from brabeion_cli.grants import Grant
@@ -26,7 +27,7 @@ from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
-from tests.conftest import NOW, Project, count_late_beyond
+from tests.conftest import NOW, Project
 
 BADGES = """
     from brabeion_cli import badges
@@ -200,8 +201,8 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
     ever: list[tuple[str, str, str]] = []
     horizon = ""
     folder = tmp_path_factory.mktemp("site")
-    with open_store(str(folder / "store.db"), create=True) as store:
-        count_late_beyond(store, few)
+    with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store.db"), create=True) as store:
+        patch.setattr(store_module, "FEW_LATE", few)
         for stream, days in rounds:
             record(store, stream, ever, horizon)
             before = events.moment(START + timedelta(days=days))
