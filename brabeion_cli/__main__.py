@@ -1,5 +1,5 @@
 """`python -m brabeion_cli`."""
 
-from brabeion_cli.cli import main
+from brabeion_cli.cli import run
 
-main()
+run()
