@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -39,6 +40,7 @@ def ours(settings: Settings, count: int, *options: str) -> Program:
     def refill() -> None:
         ingest.without(folder)
         shutil.copy(folder / "full", folder / "brabeion.db")
+        os.sync()  # a commit would wait for what the copy has left to write
 
     return Program(folder, lambda _: [BRABEION, "process-queue", *options], refill)
 
@@ -54,6 +56,7 @@ def huey(settings: Settings, count: int) -> Program:
     def refill() -> None:
         ingest.without(folder)
         shutil.copy(folder / "full", folder / "huey.db")
+        os.sync()
 
     return Program(folder, lambda _: [peers.executable("huey_consumer"), "huey_queue.huey"], refill)
 
@@ -80,4 +83,4 @@ def with_many_waiting(settings: Settings) -> Iterator[Row]:
     rates = [[some / one.wall for one in each] for each in in_turns(programs, settings.runs)]
     for count, of_many in zip(more, rates[1:], strict=True):
         what = f"process-queue: rate with {count:,} waiting against {few:,}"
-        yield compare("S5", what, "/s", Comparison(of_many, rates[0]))
+        yield compare("S5", what, "/s", Comparison(of_many, rates[0]), 0.8, at_least=True)
