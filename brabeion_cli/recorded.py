@@ -9,7 +9,7 @@ from typing import Any
 import peewee
 
 from brabeion_cli.entries import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, Entry
-from brabeion_cli.migrations import LENGTHS
+from brabeion_cli.migrations import EACH_LENGTH, FEW_LATE, LENGTHS, counted_late
 
 PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 
@@ -58,6 +58,15 @@ COUNT = f"""
     SELECT tally - late_tally, coalesce(late_tally + ({LATE_SINCE}), ({LATE}))
     FROM ({LATEST.format(columns="number, at, tally, late_tally", limit=1)}) base
 """
+#: A late event is counted in, where late ones are counted; all are, once they are many. Not by a trigger, which takes
+#: its time for events in time, too.
+COUNT_LATE_IN = f"""
+    INSERT INTO late_counts SELECT :user, :name, length, substr(:at, 1, length), 1 FROM {EACH_LENGTH}
+    WHERE EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) ON CONFLICT DO UPDATE SET events = events + 1
+"""
+_LATE_ONE = f"SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1"
+_ARE_MANY = f"(SELECT count(*) FROM ({_LATE_ONE} LIMIT :few + 1)) > :few"
+COUNT_LATE = f"INSERT INTO late_counts {counted_late(OF_USER, _ARE_MANY)}"
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
 
@@ -88,6 +97,12 @@ class RecordedEvents:
         tally, late_tally = self._tally(user, name, AsOf(at, LAST_NUMBER))
         late = last > at
         return tally + 1, late, late_tally + late
+
+    def note_late(self, user: str, name: str, at: str) -> None:
+        """Count an event that was entered and comes late."""
+        values = {"user": user, "name": name, "at": at, "few": FEW_LATE}
+        if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:  # type: ignore[no-untyped-call]
+            self._database.execute_sql(COUNT_LATE, values)  # type: ignore[no-untyped-call]
 
     def entry(self, number: int) -> Entry | None:
         """The event of that number; None where it is gone."""

@@ -14,7 +14,7 @@ from brabeion_cli.awarded import REPLAY
 from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreDamagedError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
-from brabeion_cli.migrations import EACH_LENGTH, FEW_LATE, MIGRATIONS, SCHEMA_VERSION, counted_late
+from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.recorded import Place, RecordedEvents
 
 APPLICATION_ID = 0x62726162  # "brab"
@@ -33,16 +33,6 @@ INSERT_AWARD = (
     "position = excluded.position, revoked_at = NULL, revoked_by = NULL, revoked_because = NULL "
     f"WHERE awards.revoked_by = '{REPLAY}'"  # what a replay took back may be earned after all
 )
-#: A late event is counted in where late ones are counted; else all of them are, once they are many. Not by a trigger,
-#: which takes its time for events in time, too.
-OF_USER = '"user" = :user AND name = :name'
-IS_COUNTED = f"EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER})"
-COUNT_LATE_IN = f"""
-    INSERT INTO late_counts SELECT :user, :name, length, substr(:at, 1, length), 1 FROM {EACH_LENGTH}
-    WHERE {IS_COUNTED} ON CONFLICT DO UPDATE SET events = events + 1
-"""
-LATE = f"SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1 LIMIT :few + 1)"
-COUNT_LATE = f"INSERT INTO late_counts {counted_late(OF_USER, f'({LATE}) > :few')}"
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
 
 
@@ -118,9 +108,7 @@ class Store:
         if cursor.rowcount != 1:
             return None
         if place[1]:
-            values = {"user": event.user, "name": event.name, "at": event.at, "few": FEW_LATE}
-            if self.database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:
-                self.database.execute_sql(COUNT_LATE, values)
+            RecordedEvents(self.database).note_late(event.user, event.name, event.at)
         return cursor.lastrowid
 
     def has_event(self, id: str) -> bool:

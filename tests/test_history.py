@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli import events, recorded, soundness
-from brabeion_cli import store as store_module
 from brabeion_cli.base import Badge
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
@@ -143,7 +142,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
         pytest.MonkeyPatch.context() as patch,
         open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
     ):
-        patch.setattr(store_module, "FEW_LATE", few)
+        patch.setattr(recorded, "FEW_LATE", few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import deferred, events, retention, soundness
-from brabeion_cli import store as store_module
+from brabeion_cli import deferred, events, recorded, retention, soundness
 from brabeion_cli.base import CountBadge
 from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
 from brabeion_cli.grants import Grant
@@ -202,7 +201,7 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
     horizon = ""
     folder = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store.db"), create=True) as store:
-        patch.setattr(store_module, "FEW_LATE", few)
+        patch.setattr(recorded, "FEW_LATE", few)
         for stream, days in rounds:
             record(store, stream, ever, horizon)
             before = events.moment(START + timedelta(days=days))
