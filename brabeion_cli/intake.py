@@ -74,6 +74,10 @@ class Intake:
                     self._convict(death)
                     doomed.setdefault(death.line, {})[death.badge] = death.failure
 
+    def left(self) -> Iterator[Slice | Announced]:
+        """What was done, and not yet told, when `ingest` was interrupted."""
+        return (answer for answer in self._child.left() if isinstance(answer, (Slice, Announced)))
+
     def start(self) -> None:
         """Start the child where there is none: load the badges, open the store. Raises `BrabeionError`s."""
         if not self._child.running and self._child.start().created:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -64,6 +65,12 @@ class SupervisedChild:
         if isinstance(answer, BrabeionError):
             raise answer
         return answer
+
+    def left(self) -> Iterator[Any]:
+        """Answers that are there already."""
+        with contextlib.suppress(ChildDiedError, ChildOverranError):
+            while self._child is not None:
+                yield self._child.receive(0)
 
     def close(self) -> None:
         """End the child; what it was in the middle of is rolled back."""

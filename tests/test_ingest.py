@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -11,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import POINTS, Project
+from brabeion_cli.config import Config
+from brabeion_cli.intake import Intake
+from brabeion_cli.lines import Block
+from brabeion_cli.messages import Slice
+from tests.conftest import POINTS, Project, directory
 
 
 @pytest.fixture
@@ -166,6 +171,24 @@ def test_interrupted_it_says_what_is_recorded(points: Project, number: int, stat
     assert process.returncode == status
     assert json.loads(out)["recorded"] == 1
     assert b"Traceback" not in err
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_what_was_done_and_not_yet_told_is_told_at_the_end(points: Project) -> None:
+    block = Block(1, "".join(line(number) for number in range(5000)).encode())
+    config = Config(str(points.db), (directory(points.directory / "badges"),), None, {})
+
+    with contextlib.closing(Intake(config)) as intake:
+        told = [next(intake.ingest([block]))]
+        recorded, before = 0, -1
+        while recorded > before:  # and nobody listens
+            before = recorded
+            time.sleep(0.3)
+            ((recorded,),) = points.sql("SELECT count(*) FROM events")
+        told += intake.left()
+
+    assert sum(each.counts["recorded"] for each in told if isinstance(each, Slice)) == recorded
+    assert len(told) > 2
 
 
 def test_killed_and_started_again_it_ends_as_if_never_killed(points: Project) -> None:

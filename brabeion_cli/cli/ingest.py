@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import click
@@ -50,14 +51,22 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
             render.progress("ingest", source.size) as meter,
             contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))) as intake,
         ):
+
+            def take(results: Iterable[Slice | Announced]) -> None:
+                for result in results:
+                    if isinstance(result, Slice):
+                        counts.update(result.counts)
+                        if kept is not None:
+                            kept.write(result)
+                        meter(source.position, f"{counts['lines']:,} lines")
+                    teller.tell(result)
+
             intake.start()  # what is wrong with badges or database is told before the first line comes
-            for result in intake.ingest(source.blocks(), stop_on_error=stop_on_error):
-                if isinstance(result, Slice):
-                    counts.update(result.counts)
-                    if kept is not None:
-                        kept.write(result)
-                    meter(source.position, f"{counts['lines']:,} lines")
-                teller.tell(result)
+            try:
+                take(intake.ingest(source.blocks(), stop_on_error=stop_on_error))
+            except (KeyboardInterrupt, SystemExit):
+                take(intake.left())
+                raise
     except FileProblemError as error:
         if not counts["recorded"]:
             raise
