@@ -53,15 +53,6 @@ class Watch(Protocol):
 
 
 _asking = False
-_forks = 0  # that made this process
-
-
-def _note_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_note_fork)  # asking for the process's number is a call of the system each time
 
 
 def asking() -> bool:
@@ -84,7 +75,7 @@ class Guard:
         self._sync, self._deferred = seconds, seconds if deferred is None else deferred
         self._seconds = seconds  # of the call that runs
         self._watch = watch
-        self._forks = _forks
+        self._process = os.getpid()
         self._running = False
         self._calls = self._seen = 0
         self._until = 0.0
@@ -94,7 +85,7 @@ class Guard:
         self._timer_before = (0.0, 0.0)
 
     def __enter__(self) -> Self:
-        self._forks = _forks
+        self._process = os.getpid()
         self._bounded = threading.current_thread() is threading.main_thread()
         if self._bounded:
             self._timer_before = signal.setitimer(signal.ITIMER_REAL, 0)
@@ -139,7 +130,7 @@ class Guard:
             raise BadgeFailedError(self._failure(error, badge, folder)) from error
         finally:
             self._running = _asking = False
-            if _forks != self._forks:
+            if os.getpid() != self._process:  # Python notes no fork of C code
                 os._exit(0)  # a child that badge code forked has come back: it must not go on as us
             if watch is not None:
                 watch.answered()

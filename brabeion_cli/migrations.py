@@ -219,12 +219,31 @@ COUNT_LATE_ANEW = ("DELETE FROM late_counts", f"INSERT INTO late_counts {counted
 #: are in each month, day and so on.
 VERSION_6 = (
     'ALTER TABLE "events" ADD COLUMN "late_tally" INTEGER NOT NULL DEFAULT 0',
+    # What a prune made count as if it had come in time does not have all late ones of smaller numbers before it.
     """
-    UPDATE events SET late_tally = tally - counted.in_time FROM (
-        SELECT number, coalesce(max(in_time) OVER (PARTITION BY "user", name ORDER BY at, number), 0) AS in_time FROM (
-            SELECT number, "user", name, at,
-                CASE late WHEN 0 THEN tally - sum(late) OVER (PARTITION BY "user", name ORDER BY number) END AS in_time
-            FROM events WHERE ("user", name) IN (SELECT "user", name FROM events WHERE late = 1)
+    UPDATE events SET tally = CASE WHEN old THEN counted.in_time + late_before ELSE tally END,
+        late_tally = CASE WHEN old THEN late_before ELSE tally - counted.in_time END
+    FROM (
+        SELECT number, old, late_before,
+            coalesce(max(in_time) OVER (PARTITION BY "user", name ORDER BY at, number), 0) AS in_time
+        FROM (
+            SELECT *, CASE
+                WHEN old THEN max(
+                    tally - late_before, sum(late = 0) OVER (PARTITION BY "user", name ORDER BY at, number)
+                )
+                WHEN late = 0 THEN tally - sum(late) OVER (PARTITION BY "user", name ORDER BY number)
+            END AS in_time FROM (
+                SELECT *, CASE WHEN old THEN (
+                    SELECT count(*) FROM events INDEXED BY event_late WHERE "user" = e."user" AND name = e.name
+                        AND late = 1 AND number < e.number AND at <= e.at
+                ) END AS late_before
+                FROM (
+                    SELECT *,
+                        late = 0 AND at < coalesce((SELECT before FROM prunes WHERE name = events.name), '') AS old
+                    FROM events WHERE ("user", name) IN (SELECT "user", name FROM events WHERE late = 1)
+                        OR name IN (SELECT name FROM prunes)
+                ) e
+            )
         )
     ) counted
     WHERE counted.number = events.number

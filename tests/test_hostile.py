@@ -121,8 +121,9 @@ def test_what_badge_code_prints_goes_to_stderr(site: Project, deferred: bool) ->
 
 
 @pytest.mark.parametrize("deferred", [False, True])
-def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, deferred: bool) -> None:
-    site.simple_badge("os.fork()\nreturn BadgeAwarded(key=state['k'])", async_=deferred)
+@pytest.mark.parametrize("fork", ["os.fork()", "import ctypes\nctypes.CDLL(None).fork()"], ids=["python", "c"])
+def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, fork: str, deferred: bool) -> None:
+    site.simple_badge(f"{fork}\nreturn BadgeAwarded(key=state['k'])", async_=deferred)
     for key in range(3):
         assert site.fire(state={"k": key}).status == 0
     assert not deferred or site.ok("process-queue", "--json").json["done"] == 3

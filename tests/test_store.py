@@ -213,6 +213,31 @@ def test_version_6_tells_late_ones_from_those_in_time(path: Path) -> None:
         assert list(maintenance.problems(migrated)) == []
 
 
+def test_version_6_leaves_alone_what_a_prune_counted_in(path: Path) -> None:
+    def at(minute: int) -> str:
+        return f"2026-01-01T{minute // 60:02}:{minute % 60:02}:00.000000Z"
+
+    # In time at minute 1000, then late from 500 on and at 50 and 100; pruned before 200, where the last one stays.
+    rows = [(1000, 3, 0), *((500 + place, 3 + place, 1) for place in range(99)), (100, 2, 0)]
+    old = sqlite3.connect(path)
+    for statement in itertools.chain(*store.MIGRATIONS[:5]):
+        old.execute(statement)
+    for minute, tally, late in rows:
+        old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at(minute), tally, late))
+    old.execute("INSERT INTO prunes VALUES ('e', ?)", (at(200),))
+    old.execute("INSERT OR IGNORE INTO standings VALUES ('x', 0, 0, '')")
+    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 5")
+    old.commit()
+    old.close()
+
+    with open_store(str(path)) as migrated:
+        journal = RecordedEvents(migrated.database)
+        counts = [journal.count("x", "e", AsOf(at(minute), LAST_NUMBER)) for minute in (300, 450, 500, 598, 800, 1000)]
+        assert counts == [2, 2, 3, 101, 101, 102]
+        assert list(maintenance.problems(migrated)) == []
+
+
 def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:
     database = peewee.SqliteDatabase(":memory:")
     with database.bind_ctx(MODELS, bind_refs=False, bind_backrefs=False):
