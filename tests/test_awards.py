@@ -7,12 +7,16 @@ import io
 import json
 import os
 import subprocess
+import time
 from typing import Any
 
 import pytest
 
 from brabeion_cli import render
-from tests.conftest import POINTS, Project
+from brabeion_cli.events import moment
+from brabeion_cli.grants import Grant
+from brabeion_cli.store import open_store
+from tests.conftest import NOW, POINTS, Project
 
 
 @pytest.fixture
@@ -164,6 +168,23 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "[alice]" in shown
     assert "\\x1b[0m" in shown
     assert shown.count("x") == 50 + 1
+
+
+def test_an_answer_is_whole_where_its_pipe_does_not_wait(site: Project) -> None:
+    with open_store(str(site.db)) as store, store.transaction():
+        for key in range(3000):
+            store.add_award(Grant("zoe", "points", 1, str(key)), moment(NOW), None, "root", "because")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    process = site.start("list", "--user", "zoe", "--format", "csv", stdout=writer)
+    os.close(writer)
+    time.sleep(0.5)  # it fills meanwhile
+    with open(reader, "rb") as pipe:
+        lines = pipe.read().splitlines()
+    process.communicate()
+
+    assert (process.returncode, len(lines)) == (0, 3001)
 
 
 @pytest.mark.parametrize("command", ["list", "badges", "list --format csv", "queue list", "check"])

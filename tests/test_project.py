@@ -321,6 +321,17 @@ def test_a_signal_in_the_midst_of_an_import_is_answered_a_little_later() -> None
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("command", "status"), [("nonsense", 2), ("list", 78), ("fire it_happened --user u --state [", 2)]
+)
+def test_the_status_is_right_where_nobody_can_read_why(project: Project, command: str, status: int) -> None:
+    with open("/dev/full", "w") as full:
+        process = project.start(*command.split(), stderr=full)
+        assert process.wait(timeout=20) == status
+        process.communicate()
+
+
 def test_an_early_ctrl_c_that_is_ignored_stays_ignored(project: Project) -> None:
     project.simple_badge("return None")
     ignoring = "import os, sys; from signal import *; signal(SIGINT, SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"

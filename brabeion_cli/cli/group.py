@@ -123,6 +123,8 @@ def _prepare_process() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(fd)
+    for fd in (1, 2):  # else what does not fit into a pipe at once would be lost
+        os.set_blocking(fd, True)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

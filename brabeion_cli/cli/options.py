@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -129,8 +130,9 @@ def say(text: str) -> None:
 
 
 def notice(text: str) -> None:
-    """A line that is not the answer, on stderr."""
-    print(visible(text), file=sys.stderr, flush=True)  # click.echo() would write through a progress bar
+    """A line that is not the answer, on stderr; where that takes none, the exit status still says how it went."""
+    with contextlib.suppress(OSError):
+        print(visible(text), file=sys.stderr, flush=True)  # click.echo() would write through a progress bar
 
 
 def complain(text: str) -> None:
