@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from brabeion_cli import soundness, sqlite
 from brabeion_cli.errors import FileProblemError, StoreFullError
-from brabeion_cli.migrations import COUNT_ANEW, COUNT_LATE_ANEW, MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.late_counts import count_anew
+from brabeion_cli.migrations import COUNT_ANEW, MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.store import APPLICATION_ID, Store
 
 MAX_PROBLEMS = 20
@@ -65,7 +66,7 @@ def _sync(path: str) -> None:
 def recount(store: Store) -> None:
     """Count the kept totals anew, whatever they were."""
     with store.transaction():
-        for statement in (*COUNT_ANEW, *COUNT_LATE_ANEW):
+        for statement in (*COUNT_ANEW, *count_anew()):
             store.database.execute_sql(statement)
 
 

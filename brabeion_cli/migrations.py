@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from brabeion_cli.late_counts import count_anew
+
 VERSION_1 = (
     """
     CREATE TABLE "events" (
@@ -195,26 +197,6 @@ TRIGGERS = tuple(
 )
 VERSION_5 = (*TOTALS, *COUNT_ANEW, *TRIGGERS)
 
-#: How many characters of a moment are its month, day, hour, minute and second.
-LENGTHS = (7, 10, 13, 16, 19)
-EACH_LENGTH = f"(SELECT column1 AS length FROM (VALUES {', '.join(f'({length})' for length in LENGTHS)}))"
-FEW_LATE = 500  # late events of a user and name, that are counted one by one
-
-
-def counted_late(chosen: str, only_if: str = "1") -> str:
-    """A query for the rows of `late_counts` of the late events that are chosen."""
-    return f"""
-        SELECT "user", name, length, substr(at, 1, length) AS moment, count(*) AS events
-        FROM (SELECT 1 WHERE {only_if}) CROSS JOIN events INDEXED BY event_late CROSS JOIN {EACH_LENGTH}
-        WHERE late = 1 AND {chosen} GROUP BY "user", name, length, moment
-    """
-
-
-MANY_LATE = f"""("user", name) IN (
-    SELECT "user", name FROM events WHERE late = 1 GROUP BY "user", name HAVING count(*) > {FEW_LATE}
-)"""
-COUNT_LATE_ANEW = ("DELETE FROM late_counts", f"INSERT INTO late_counts {counted_late(MANY_LATE)}")
-
 #: Without its late-comers a tally stays right whatever comes. Where these are many, `late_counts` has how many there
 #: are in each month, day and so on.
 VERSION_6 = (
@@ -258,7 +240,7 @@ VERSION_6 = (
         PRIMARY KEY ("user", "name", "length", "moment")
     ) WITHOUT ROWID
     """,
-    *COUNT_LATE_ANEW,
+    *count_anew(),
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6]

@@ -8,8 +8,9 @@ from typing import Any
 
 import peewee
 
+from brabeion_cli import late_counts
 from brabeion_cli.entries import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, Entry
-from brabeion_cli.migrations import EACH_LENGTH, FEW_LATE, LENGTHS, counted_late
+from brabeion_cli.late_counts import EACH_LENGTH, LENGTHS
 
 PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 
@@ -66,7 +67,7 @@ COUNT_LATE_IN = f"""
 """
 _LATE_ONE = f"SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1"
 _ARE_MANY = f"(SELECT count(*) FROM ({_LATE_ONE} LIMIT :few + 1)) > :few"
-COUNT_LATE = f"INSERT INTO late_counts {counted_late(OF_USER, _ARE_MANY)}"
+COUNT_LATE = f"INSERT INTO late_counts {late_counts.counted(OF_USER, _ARE_MANY)}"
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
 
@@ -100,7 +101,7 @@ class RecordedEvents:
 
     def note_late(self, user: str, name: str, at: str) -> None:
         """Count an event that was entered and comes late."""
-        values = {"user": user, "name": name, "at": at, "few": FEW_LATE}
+        values = {"user": user, "name": name, "at": at, "few": late_counts.FEW}
         if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:  # type: ignore[no-untyped-call]
             self._database.execute_sql(COUNT_LATE, values)  # type: ignore[no-untyped-call]
 

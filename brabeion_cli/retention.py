@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from brabeion_cli import deferred, strictjson
 from brabeion_cli.errors import EventError, NoSuchEventError, StoreError, UnknownBadgeError, UserError
 from brabeion_cli.events import BADGE_AWARDED, moment, near_matches, text_or_number
-from brabeion_cli.migrations import MANY_LATE, counted_late
+from brabeion_cli.late_counts import count_anew
 from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store
@@ -52,11 +52,6 @@ COUNT_LATE_COMERS_IN = (
     WHERE counted.number = events.number
     """,
     "UPDATE events SET late = 0 WHERE name = :name AND at < :before AND late = 1",
-)
-#: What is left of the late ones is counted anew.
-COUNT_REST_ANEW = (
-    "DELETE FROM late_counts WHERE name = :name",
-    f"INSERT INTO late_counts {counted_late(f'name = :name AND {MANY_LATE}')}",
 )
 NOTE_PRUNE = """
     INSERT INTO prunes (name, before) VALUES (:name, :before)
@@ -162,7 +157,7 @@ def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, d
     values = {"name": name, "before": before, "needed": bool(needed_by)}
     ((events, users),) = _rows(store, f'SELECT count(*), count(DISTINCT "user") {GOING}', **values)
     if events and not dry_run:
-        for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *COUNT_REST_ANEW, NOTE_PRUNE):
+        for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *count_anew("name = :name"), NOTE_PRUNE):
             store.database.execute_sql(statement, values)
     return Pruned(name, events, users, needed_by)
 

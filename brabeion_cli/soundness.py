@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from brabeion_cli import strictjson
+from brabeion_cli import late_counts, strictjson
 from brabeion_cli.events import MAX_NAME
-from brabeion_cli.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS, counted_late
+from brabeion_cli.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS
 from brabeion_cli.store import Store
 
 
@@ -153,7 +153,9 @@ RULES = {
         "badge", "SELECT * FROM holders WHERE users <> 0", f"SELECT * FROM ({COUNTED_HOLDERS}) WHERE users <> 0"
     ),
     f"users whose late events are not as many as counted; {RECOUNT}": _unlike_counted(
-        '"user"', "SELECT * FROM late_counts", counted_late('("user", name) IN (SELECT "user", name FROM late_counts)')
+        '"user"',
+        "SELECT * FROM late_counts",
+        late_counts.counted('("user", name) IN (SELECT "user", name FROM late_counts)'),
     ),
 }
 

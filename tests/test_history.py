@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events, recorded, soundness
+from brabeion_cli import events, late_counts, recorded, soundness
 from brabeion_cli.base import Badge
 from brabeion_cli.entries import Entry
 from brabeion_cli.errors import EventError
 from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
-from brabeion_cli.migrations import FEW_LATE
 from brabeion_cli.store import Store, open_store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
@@ -131,7 +130,7 @@ STREAMS = st.lists(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
-    st.sampled_from([FEW_LATE, 0]),  # late-comers that are few, and many
+    st.sampled_from([late_counts.FEW, 0]),  # late-comers that are few, and many
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int
@@ -142,7 +141,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
         pytest.MonkeyPatch.context() as patch,
         open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
     ):
-        patch.setattr(recorded, "FEW_LATE", few)
+        patch.setattr(late_counts, "FEW", few)
         site = Site(store)
         for name, minutes, user, n in stream:
             entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)

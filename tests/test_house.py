@@ -16,13 +16,14 @@ PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
 #: Which modules of ours a module may import; `cli` stands for each module of the folder. docs/architecture.md explains.
 ARROWS = {
     "entries": "",
-    "recorded": "entries migrations",
+    "late_counts": "",
+    "recorded": "entries late_counts",
     "fields": "",
     "errors": "",
     "source": "",
     "strictjson": "",
     "signals": "",
-    "migrations": "",
+    "migrations": "late_counts",
     "models": "sqlite",
     "channel": "",
     "watch": "",
@@ -86,11 +87,11 @@ ARROWS = {
     "explanation": "base entries errors events grants isolation journal judging registry reports store stretch",
     "inquiry": "advance base channel config explanation isolation registry serving store supervision watch",
     "manual": "awarded base entering errors events grants models outcomes registry store",
-    "soundness": "events migrations store strictjson",
-    "maintenance": "errors migrations soundness sqlite store",
+    "soundness": "events late_counts migrations store strictjson",
+    "maintenance": "errors late_counts migrations soundness sqlite store",
     "health": "events store",
     "check": "base config errors health loader maintenance migrations registry source startup store",
-    "retention": "deferred errors events migrations recorded registry store stretch strictjson",
+    "retention": "deferred errors events late_counts recorded registry store stretch strictjson",
     "application": "announcing config engine errors events isolation loader outcomes registry store",
     "__init__": "application base registry",
     "__main__": "cli",
@@ -172,7 +173,7 @@ PARENT = """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
     announcing application awarded days deferred engine entering entries fields frozen history journal judging known
-    migrations recorded recorder serving signals sqlite store
+    late_counts migrations recorded recorder serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
 STANDARD = (

@@ -16,12 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import deferred, events, recorded, retention, soundness
+from brabeion_cli import deferred, events, late_counts, retention, soundness
 from brabeion_cli.base import CountBadge
 from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.ledger import Ledger
-from brabeion_cli.migrations import FEW_LATE
 from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.registry import Registry
 from brabeion_cli.store import Store, open_store
@@ -190,7 +189,7 @@ class Counted(CountBadge):
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(STREAMS, st.integers(0, 40)), min_size=1, max_size=3), STREAMS,
-    st.sampled_from([FEW_LATE, 0]),
+    st.sampled_from([late_counts.FEW, 0]),
 )  # fmt: skip
 def test_counts_are_right_after_a_prune_also_with_late_comers(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[Any], more: list[Any], few: int
@@ -201,7 +200,7 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
     horizon = ""
     folder = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store.db"), create=True) as store:
-        patch.setattr(recorded, "FEW_LATE", few)
+        patch.setattr(late_counts, "FEW", few)
         for stream, days in rounds:
             record(store, stream, ever, horizon)
             before = events.moment(START + timedelta(days=days))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,22 +157,26 @@ def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch:
     assert pragma(path, "user_version") == len(steps)
 
 
+@contextlib.contextmanager
+def of_version(path: Path, version: int) -> Iterator[sqlite3.Connection]:
+    """A database of an older schema, to be filled."""
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        for statement in itertools.chain(*store.MIGRATIONS[:version]):
+            old.execute(statement)
+        yield old
+        old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+        old.execute(f"PRAGMA user_version = {version}")
+        old.commit()
+
+
 def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
     rows = [("ab"[n % 2], "xyz"[n % 3], f"2026-01-{1 + n * 7 % 11:02}T00:00:00.000000Z") for n in range(60)]
-    old = sqlite3.connect(path)
-    for statement in store.MIGRATIONS[0]:
-        old.execute(statement)
-    for row in rows:
-        old.execute('INSERT INTO events (name, "user", at, state) VALUES (?, ?, ?, ?)', (*row, "{}"))
-    for level in (1, 2):
-        values = f"('x', 'b', {level}, '', 0, '{rows[0][2]}', 1)"
-        old.execute(
-            f'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number) VALUES {values}'
-        )
-    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
-    old.execute("PRAGMA user_version = 1")
-    old.commit()
-    old.close()
+    insert_award = 'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, event_number) VALUES'
+    with of_version(path, 1) as old:
+        for row in rows:
+            old.execute('INSERT INTO events (name, "user", at, state) VALUES (?, ?, ?, ?)', (*row, "{}"))
+        for level in (1, 2):
+            old.execute(f"{insert_award} ('x', 'b', {level}, '', 0, '{rows[0][2]}', 1)")
     with open_store(str(path)) as migrated:
         journal = RecordedEvents(migrated.database)
         for last in ("2025-12-31", "2026-01-05T12:00:00.000000Z", "2026-12-31"):
@@ -190,19 +196,13 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
 def test_version_6_tells_late_ones_from_those_in_time(path: Path) -> None:
     moments = [f"2026-01-{1 + n * 7919 % 1009 // 36:02}T{n * 7919 % 24:02}:00:00.000000Z" for n in range(1009)]
     gone = 7  # before all of them: they were pruned
-    old = sqlite3.connect(path)
-    for statement in itertools.chain(*store.MIGRATIONS[:5]):
-        old.execute(statement)
-    for number, at in enumerate(moments):
-        tally = gone + 1 + sum(other <= at for other in moments[:number])
-        late = at < max(moments[:number], default="")
-        old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at, tally, late))
-    old.execute("INSERT INTO prunes VALUES ('e', '2026')")
-    old.execute("INSERT INTO standings VALUES ('x', 0, 0, '')")
-    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
-    old.execute("PRAGMA user_version = 5")
-    old.commit()
-    old.close()
+    with of_version(path, 5) as old:
+        for number, at in enumerate(moments):
+            tally = gone + 1 + sum(other <= at for other in moments[:number])
+            late = at < max(moments[:number], default="")
+            old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at, tally, late))
+        old.execute("INSERT INTO prunes VALUES ('e', '2026')")
+        old.execute("INSERT INTO standings VALUES ('x', 0, 0, '')")
 
     with open_store(str(path)) as migrated:
         journal = RecordedEvents(migrated.database)
@@ -219,17 +219,11 @@ def test_version_6_leaves_alone_what_a_prune_counted_in(path: Path) -> None:
 
     # In time at minute 1000, then late from 500 on and at 50 and 100; pruned before 200, where the last one stays.
     rows = [(1000, 3, 0), *((500 + place, 3 + place, 1) for place in range(99)), (100, 2, 0)]
-    old = sqlite3.connect(path)
-    for statement in itertools.chain(*store.MIGRATIONS[:5]):
-        old.execute(statement)
-    for minute, tally, late in rows:
-        old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at(minute), tally, late))
-    old.execute("INSERT INTO prunes VALUES ('e', ?)", (at(200),))
-    old.execute("INSERT OR IGNORE INTO standings VALUES ('x', 0, 0, '')")
-    old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
-    old.execute("PRAGMA user_version = 5")
-    old.commit()
-    old.close()
+    with of_version(path, 5) as old:
+        for minute, tally, late in rows:
+            old.execute("INSERT INTO events VALUES (NULL, 'e', 'x', ?, NULL, '{}', ?, ?)", (at(minute), tally, late))
+        old.execute("INSERT INTO prunes VALUES ('e', ?)", (at(200),))
+        old.execute("INSERT OR IGNORE INTO standings VALUES ('x', 0, 0, '')")
 
     with open_store(str(path)) as migrated:
         journal = RecordedEvents(migrated.database)

@@ -14,7 +14,7 @@ GARBAGE = 50_000  # objects between two looks for garbage: loading the modules m
 def run() -> None:
     """The command `brabeion`, as a process of its own.
 
-    It ends at once: taking apart what is loaded would add a twentieth to a `fire`.
+    It ends at once: taking apart what is loaded would copy memory that `fire` shares with its child.
     """
     try:
         main()

@@ -28,7 +28,7 @@ from brabeion_cli.grants import Grant
 from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
-from brabeion_cli.migrations import COUNT_LATE_ANEW
+from brabeion_cli.late_counts import count_anew
 from brabeion_cli.store import INSERT_EVENT, Store, open_store
 from tests.benchmarks.measure import Row, Settings, figure
 
@@ -112,7 +112,7 @@ def fill(store: Store, sizes: Sequence[int]) -> None:
         for name, _ in indexes:
             execute(f'DROP INDEX "{name}"')
         store.database.raw().executemany(INSERT_EVENT, (row for _, row in heapq.merge(*streams)))
-        for statement in (*(sql for _, sql in indexes), *COUNT_LATE_ANEW):
+        for statement in (*(sql for _, sql in indexes), *count_anew()):
             execute(statement)
         for size in sizes:
             store.add_award(Grant(f"even-{size}", "one", 1, "", 0), moment(END - DAY), 1)

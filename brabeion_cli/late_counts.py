@@ -1,0 +1,27 @@
+"""How late events are counted where a user has many of a name: by the month, day, hour, minute and second."""
+
+from __future__ import annotations
+
+#: How many characters of a moment are its month, day, hour, minute and second.
+LENGTHS = (7, 10, 13, 16, 19)
+EACH_LENGTH = f"(SELECT column1 AS length FROM (VALUES {', '.join(f'({length})' for length in LENGTHS)}))"
+FEW = 500  # late events of a user and name, that are counted one by one
+
+
+def counted(chosen: str, only_if: str = "1") -> str:
+    """A query for the rows of `late_counts` of the late events that are chosen."""
+    return f"""
+        SELECT "user", name, length, substr(at, 1, length) AS moment, count(*) AS events
+        FROM (SELECT 1 WHERE {only_if}) CROSS JOIN events INDEXED BY event_late CROSS JOIN {EACH_LENGTH}
+        WHERE late = 1 AND {chosen} GROUP BY "user", name, length, moment
+    """
+
+
+def count_anew(chosen: str = "1") -> tuple[str, str]:
+    """Statements that count the late events that are chosen anew, where they are many."""
+    many = f'SELECT "user", name FROM events WHERE late = 1 AND {chosen} GROUP BY "user", name HAVING count(*) > {FEW}'
+    of_many = f'("user", name) IN ({many})'
+    return (
+        f"DELETE FROM late_counts WHERE {chosen}",
+        f"INSERT INTO late_counts {counted(of_many)}",
+    )
