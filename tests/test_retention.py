@@ -348,6 +348,17 @@ def test_a_user_gets_another_name(site: Project) -> None:
     assert "is sound" in site.ok("db", "verify").out
 
 
+def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_counts, "FEW", 0)
+    record(store, [("a", days, "alice", False) for days in (9, 5, 7, 1, 3)], [], "~")
+    retention.rename(store, "alice", "alicia", now=NOW)
+
+    asof = AsOf(events.moment(START + timedelta(days=6)), LAST_NUMBER)
+    assert [RecordedEvents(store.database).count(user, "a", asof) for user in ("alice", "alicia")] == [0, 3]
+    assert list(soundness.contradictions(store)) == []
+    assert {user for (user,) in store.database.execute_sql('SELECT "user" FROM late_counts')} == {"alicia"}
+
+
 WRONG = [
     ("user rename alice bob", 2, "'bob' is there already, and users cannot be merged. Nothing was changed"),
     ("user rename alice alice", 2, "'alice' has that name already"),
