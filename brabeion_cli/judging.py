@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import marshal
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import frozen, grants, source
@@ -17,6 +18,7 @@ from brabeion_cli.journal import Journal
 
 T = TypeVar("T")
 
+CONTAINERS = frozenset((dict, list))  # in a state; nothing else that JSON knows can be changed
 POSITION_BITS = 44  # below which an occasion has the event's number
 
 
@@ -40,7 +42,7 @@ class Case:
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
         fields: dict[str, Any] = json.loads(entry.text) if state is None else state
         self._state = {**fields, "user": entry.user, "history": self.history}
-        self._nested = None if _is_flat(entry.text) else marshal.dumps(_containers(fields))
+        self._copies = [] if _is_flat(entry.text) else _copies(fields)
 
     @property
     def occasion(self) -> int:
@@ -49,8 +51,8 @@ class Case:
 
     def state(self) -> dict[str, Any]:
         """What one badge is told, for a call with `**`: that makes it a dictionary of the badge's own."""
-        if self._nested is not None:
-            self._state.update(marshal.loads(self._nested))  # the quickest way to copy what badges could share
+        for name, copy in self._copies:
+            self._state[name] = copy()
         return self._state
 
     def thawed(self, text: str) -> dict[str, Any]:
@@ -63,8 +65,17 @@ def _is_flat(text: str) -> bool:
     return text.find("{", 1) < 0 and "[" not in text
 
 
-def _containers(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if isinstance(value, (dict, list))}
+def _copies(state: dict[str, Any]) -> list[tuple[str, Callable[[], Any]]]:
+    """The fields that badges could share and change, each with what makes another copy of its value."""
+    return [(name, _copier(value)) for name, value in state.items() if type(value) in CONTAINERS]
+
+
+def _copier(value: Any) -> Callable[[], Any]:
+    within = value if type(value) is list else value.values()
+    if CONTAINERS.isdisjoint(map(type, within)):
+        copy: Callable[[], Any] = value.copy
+        return copy
+    return partial(marshal.loads, marshal.dumps(value))  # the quickest way to copy what is nested deeper
 
 
 def freeze(badge: Badge, case: Case, ask: Ask) -> str:

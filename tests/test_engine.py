@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -212,18 +213,29 @@ def test_an_exception_whose_text_raises_is_described(site: Site) -> None:
     assert site.fire().outcomes[0].error == "NastyError: (its text raises ValueError)"
 
 
-def test_each_badge_gets_a_copy_of_its_own(site: Site) -> None:
+@pytest.mark.parametrize("value", [[1, 2], {"a": 1}, [{"a": 1}], {"a": [1]}, {"a": {"b": [1, [2]]}}, [[]], {}, 1])
+def test_each_badge_gets_a_copy_of_its_own(site: Site, value: Any) -> None:
+    text = json.dumps(value)
+
     def spoil(state: dict[str, Any]) -> BadgeAwarded:
         assert state.pop("history").user == "alice"
-        assert state == {"user": "alice", "list": [{"a": 1}], "n": 1}
-        state["list"][0]["a"] = state["n"] = "spoilt"
+        assert state == {"user": "alice", "value": json.loads(text), "n": 1}
+        spoil_all(state)
         return BadgeAwarded()
+
+    def spoil_all(part: Any) -> None:
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            spoil_all(inner)
+        if isinstance(part, (dict, list)):
+            part.clear()
 
     site.badge(spoil, slug="first")
     site.badge(spoil, slug="second")
 
-    assert [outcome.outcome for outcome in site.fire(list=[{"a": 1}], n=1).outcomes] == ["awarded", "awarded"]
-    assert site.store.database.execute_sql("SELECT state FROM events").fetchone() == ('{"list":[{"a":1}],"n":1}',)
+    assert [outcome.outcome for outcome in site.fire(value=value, n=1).outcomes] == ["awarded", "awarded"]
+    assert site.store.database.execute_sql("SELECT state FROM events").fetchone() == (
+        f'{{"value":{text.replace(" ", "")},"n":1}}',
+    )
 
 
 def test_a_deferred_badge_is_frozen_and_queued(site: Site) -> None:
