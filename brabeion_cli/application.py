@@ -16,9 +16,9 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.errors import NestedFireError
 from brabeion_cli.events import Event
 from brabeion_cli.isolation import Guard
+from brabeion_cli.opening import open_store
 from brabeion_cli.outcomes import Outcome
 from brabeion_cli.registry import badges
-from brabeion_cli.store import open_store
 
 _adopted: Config | None = None
 _loaded: set[BadgeDirectory] = set()

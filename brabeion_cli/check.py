@@ -14,9 +14,9 @@ from brabeion_cli.config import Config
 from brabeion_cli.errors import BrabeionError, StoreDamagedError
 from brabeion_cli.maintenance import schema_problems
 from brabeion_cli.migrations import SCHEMA_VERSION
+from brabeion_cli.opening import open_store
 from brabeion_cli.registry import Registry
 from brabeion_cli.source import of_class
-from brabeion_cli.store import open_store
 
 
 @dataclass

@@ -13,7 +13,8 @@ from brabeion_cli import soundness, sqlite
 from brabeion_cli.errors import FileProblemError, StoreFullError
 from brabeion_cli.late_counts import count_anew
 from brabeion_cli.migrations import COUNT_ANEW, MIGRATIONS, SCHEMA_VERSION
-from brabeion_cli.store import APPLICATION_ID, Store
+from brabeion_cli.opening import APPLICATION_ID
+from brabeion_cli.store import Store
 
 MAX_PROBLEMS = 20
 

@@ -11,8 +11,9 @@ from brabeion_cli.config import Config
 from brabeion_cli.confinement import confine
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.isolation import Guard
+from brabeion_cli.opening import open_store
 from brabeion_cli.registry import Registry
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.watch import SharedWatch
 
 ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself

@@ -1,24 +1,16 @@
-"""Opens, checks and migrates the database; transactions; the few writes."""
+"""`Store`: an open database; transactions; the few writes."""
 
 from __future__ import annotations
 
-import os
-import stat
-import struct
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from brabeion_cli import sqlite
 from brabeion_cli.awarded import REPLAY
-from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreDamagedError, StoreError
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
-from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
 from brabeion_cli.recorded import Place, RecordedEvents
-
-APPLICATION_ID = 0x62726162  # "brab"
-MAGIC = b"SQLite format 3\0"
 
 INSERT_EVENT = (
     'INSERT INTO events (name, "user", at, id, state, tally, late, late_tally) '
@@ -34,14 +26,6 @@ INSERT_AWARD = (
     f"WHERE awards.revoked_by = '{REPLAY}'"  # what a replay took back may be earned after all
 )
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
-
-
-class Identity(NamedTuple):
-    """What SQLite's header and catalogue say of a file."""
-
-    application: int
-    version: int
-    tables: int
 
 
 class AwardOnRecord(NamedTuple):
@@ -144,109 +128,3 @@ class Store:
         )
         row = cursor.fetchone()
         return None if row is None else AwardOnRecord(*row)
-
-
-def open_store(path: str, *, create: bool = False, patience: float = sqlite.PATIENCE) -> Store:
-    """Open the database, migrating an older one; with `create` a missing or empty file becomes one.
-
-    Raises `NoDatabaseError`, `ForeignDatabaseError`, `SchemaVersionError`, all before anything is written; or a
-    `StoreError`.
-    """
-    _check_file(path, create)
-    database = sqlite.Database(path, patience, create=create)
-    store = Store(path, database)
-    sqlite.OPENED.initialize(database)
-    try:
-        with sqlite.errors_as_ours(path):
-            identity = _identify(database)
-            _check_identity(identity, path, create)
-            if identity.version < SCHEMA_VERSION or identity.application != APPLICATION_ID:
-                _migrate(store)
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
-def _check_file(path: str, create: bool) -> None:
-    """Refuse what is no database by its first bytes, before SQLite touches it."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise NoDatabaseError(f"the database {path} is not a file: name a SQLite file")
-        with open(path, "rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        if not create:
-            raise NoDatabaseError(
-                f"no database at {path}: `brabeion fire` or `brabeion ingest` creates it, --db names another"
-            ) from None
-        folder = os.path.dirname(path)
-        if not os.path.isdir(folder):
-            raise NoDatabaseError(f"no database at {path}: the folder {folder} is not there; create it first") from None
-        return
-    except NotADirectoryError as error:
-        raise NoDatabaseError(f"the database {path} is not a file: {error.strerror}") from None
-    except OSError as error:
-        raise StoreError(f"the database {path} is out of reach: {error.strerror}. Check its permissions") from error
-    if not header:
-        return
-    if not header.startswith(MAGIC) or len(header) < 100:
-        raise ForeignDatabaseError(f"{path} is not a SQLite database; nothing was written. --db names another file")
-    version, application = struct.unpack(">i4xi", header[60:72])
-    if application == APPLICATION_ID and version > SCHEMA_VERSION:
-        raise _too_new(path, version)
-    if application not in (0, APPLICATION_ID):  # 0: perhaps still in the write-ahead log
-        raise _foreign(path)
-
-
-def _identify(database: sqlite.Database) -> Identity:
-    # In one (reading) transaction: another process may be creating the tables at this moment.
-    database.execute_sql("BEGIN DEFERRED")
-    try:
-        tables = database.execute_sql("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        return Identity(int(database.pragma("application_id")), int(database.pragma("user_version")), int(tables))
-    finally:
-        database.rollback()
-
-
-def _check_identity(identity: Identity, path: str, create: bool) -> None:
-    if identity.application == APPLICATION_ID:
-        if identity.version > SCHEMA_VERSION:
-            raise _too_new(path, identity.version)
-        if identity.version < 1:
-            raise StoreDamagedError(f"{path} is damaged (schema version {identity.version}); restore a backup")
-    elif identity.application != 0 or identity.tables or identity.version:
-        raise _foreign(path)
-    elif not create:
-        raise NoDatabaseError(f"{path} is an empty database: `brabeion fire` or `brabeion ingest` sets it up")
-
-
-def _migrate(store: Store) -> None:
-    """Bring the schema up to date in one transaction; the version is read again inside it."""
-    database = store.database
-    with store.transaction():
-        before = int(database.pragma("user_version"))
-        if before > SCHEMA_VERSION:
-            raise _too_new(store.path, before)
-        if before == SCHEMA_VERSION:
-            return  # another process was first
-        for statements in MIGRATIONS[before:]:
-            for statement in statements:
-                database.execute_sql(statement)
-        database.pragma("application_id", APPLICATION_ID)
-        database.pragma("user_version", SCHEMA_VERSION)
-    store.created = before == 0
-    store.migrated_from = before
-
-
-def _too_new(path: str, version: int) -> SchemaVersionError:
-    return SchemaVersionError(
-        f"{path} has schema version {version}; this brabeion knows versions up to {SCHEMA_VERSION}. "
-        f"Nothing was written. Install a brabeion that knows version {version}"
-    )
-
-
-def _foreign(path: str) -> ForeignDatabaseError:
-    return ForeignDatabaseError(
-        f"{path} is another application's database; nothing was written. --db names another file"
-    )

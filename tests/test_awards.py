@@ -15,7 +15,7 @@ import pytest
 from brabeion_cli import render
 from brabeion_cli.events import moment
 from brabeion_cli.grants import Grant
-from brabeion_cli.store import open_store
+from brabeion_cli.opening import open_store
 from tests.conftest import NOW, POINTS, Project
 
 

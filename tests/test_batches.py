@@ -19,9 +19,10 @@ from brabeion_cli.deferred import Task
 from brabeion_cli.entries import Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
+from brabeion_cli.opening import open_store
 from brabeion_cli.runner import Judged, NotBegun
 from brabeion_cli.slot import MOST, Slot, next_size
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.worker import Worker
 from tests.conftest import NOW, Project
 from tests.test_queue import COUNTS, claim, queue

@@ -30,10 +30,11 @@ from brabeion_cli.deferred import Task
 from brabeion_cli.engine import Engine
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.journal import Journal
+from brabeion_cli.opening import APPLICATION_ID, open_store
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
 from brabeion_cli.runner import Judged
-from brabeion_cli.store import APPLICATION_ID, Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
 

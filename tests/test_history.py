@@ -19,7 +19,8 @@ from brabeion_cli.errors import EventError
 from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.opening import open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
 

@@ -51,8 +51,9 @@ ARROWS = {
     "grants": "base errors events",
     "judging": "base entries frozen grants history isolation journal source",
     "outcomes": "base entries events grants isolation",
-    "store": "awarded errors events grants migrations recorded sqlite",
-    "serving": "channel children config confinement errors isolation loader registry store watch",
+    "store": "awarded events grants recorded sqlite",
+    "opening": "errors migrations sqlite store",
+    "serving": "channel children config confinement errors isolation loader opening registry store watch",
     "ledger": "awarded base events grants outcomes store stretch",
     "advance": "base entries events history isolation journal judging registry source store",
     "deferred": "entries errors events isolation store",
@@ -88,11 +89,11 @@ ARROWS = {
     "inquiry": "advance base channel config explanation isolation registry serving store supervision watch",
     "manual": "awarded base entering errors events grants models outcomes registry store",
     "soundness": "events late_counts migrations store strictjson",
-    "maintenance": "errors late_counts migrations soundness sqlite store",
+    "maintenance": "errors late_counts migrations opening soundness sqlite store",
     "health": "events store",
-    "check": "base config errors health loader maintenance migrations registry source startup store",
+    "check": "base config errors health loader maintenance migrations opening registry source startup",
     "retention": "deferred errors events late_counts recorded registry store stretch strictjson",
-    "application": "announcing config engine errors events isolation loader outcomes registry store",
+    "application": "announcing config engine errors events isolation loader opening outcomes registry",
     "__init__": "application base registry",
     "__main__": "cli",
     "announcing": "base events isolation outcomes registry signals",
@@ -173,7 +174,7 @@ PARENT = """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
     announcing application awarded days deferred engine entering entries fields frozen history journal judging known
-    late_counts migrations recorded recorder serving signals sqlite store
+    late_counts migrations opening recorded recorder serving signals sqlite store
 """
 #: What both may load of the standard library, besides that which click and peewee load.
 STANDARD = (

@@ -26,9 +26,10 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
 from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.journal import Journal
+from brabeion_cli.opening import open_store
 from brabeion_cli.replay import Replay, Result
 from brabeion_cli.runner import Batch, Judged, NotBegun, Stop
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW
 from tests.model import KINDS, USERS, Event, Key, Model, registry_of

@@ -18,9 +18,10 @@ from brabeion_cli import events
 from brabeion_cli.base import Badge, BadgeAwarded, CountBadge, StreakBadge, SumBadge
 from brabeion_cli.engine import Engine
 from brabeion_cli.isolation import Guard
+from brabeion_cli.opening import open_store
 from brabeion_cli.registry import Registry
 from brabeion_cli.replay import Replay, Result, Step
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW, Project
 

@@ -21,9 +21,10 @@ from brabeion_cli.base import CountBadge
 from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
 from brabeion_cli.grants import Grant
 from brabeion_cli.ledger import Ledger
+from brabeion_cli.opening import open_store
 from brabeion_cli.recorded import RecordedEvents
 from brabeion_cli.registry import Registry
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW, Project
 

@@ -16,7 +16,7 @@ from typing import Any
 import peewee
 import pytest
 
-from brabeion_cli import maintenance, sqlite, store
+from brabeion_cli import maintenance, migrations, opening, sqlite
 from brabeion_cli.entries import LAST_NUMBER, AsOf
 from brabeion_cli.errors import (
     ForeignDatabaseError,
@@ -30,8 +30,8 @@ from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
 from brabeion_cli.migrations import SCHEMA_VERSION
 from brabeion_cli.models import MODELS
+from brabeion_cli.opening import APPLICATION_ID, open_store
 from brabeion_cli.recorded import RecordedEvents
-from brabeion_cli.store import APPLICATION_ID, open_store
 
 ROOT = os.geteuid() == 0
 
@@ -147,9 +147,9 @@ def test_a_newer_schema_is_refused_untouched(path: Path) -> None:
 
 def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
-    steps = [*store.MIGRATIONS, ["ALTER TABLE events ADD COLUMN colour TEXT"]]
-    monkeypatch.setattr(store, "MIGRATIONS", steps)
-    monkeypatch.setattr(store, "SCHEMA_VERSION", len(steps))
+    steps = [*migrations.MIGRATIONS, ["ALTER TABLE events ADD COLUMN colour TEXT"]]
+    monkeypatch.setattr(opening, "MIGRATIONS", steps)
+    monkeypatch.setattr(opening, "SCHEMA_VERSION", len(steps))
 
     with open_store(str(path)) as opened:
         assert (opened.migrated_from, opened.created) == (SCHEMA_VERSION, False)
@@ -161,10 +161,10 @@ def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch:
 def of_version(path: Path, version: int) -> Iterator[sqlite3.Connection]:
     """A database of an older schema, to be filled."""
     with contextlib.closing(sqlite3.connect(path)) as old:
-        for statement in itertools.chain(*store.MIGRATIONS[:version]):
+        for statement in itertools.chain(*migrations.MIGRATIONS[:version]):
             old.execute(statement)
         yield old
-        old.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         old.execute(f"PRAGMA user_version = {version}")
         old.commit()
 
@@ -253,8 +253,8 @@ def _words(sql: str) -> list[str]:
 def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ["ALTER TABLE events ADD COLUMN colour TEXT", "no such statement"]
     made(path)
-    monkeypatch.setattr(store, "MIGRATIONS", [*store.MIGRATIONS, broken])
-    monkeypatch.setattr(store, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr(opening, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
+    monkeypatch.setattr(opening, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
 
     with pytest.raises(StoreError):
         open_store(str(path))
@@ -337,7 +337,7 @@ FILL = """
 import resource, sys
 from brabeion_cli.errors import StoreFullError
 from brabeion_cli.grants import Grant
-from brabeion_cli.store import open_store
+from brabeion_cli.opening import open_store
 
 with open_store(sys.argv[1]) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from brabeion_cli import migrations, reports, soundness
 from brabeion_cli.events import Event
 from brabeion_cli.grants import Grant
+from brabeion_cli.opening import APPLICATION_ID, open_store
 from brabeion_cli.registry import Registry
 from brabeion_cli.reports import Filter
-from brabeion_cli.store import APPLICATION_ID, Store, open_store
+from brabeion_cli.store import Store
 from tests.conftest import POINTS, Project
 
 MOMENT = "2026-11-0{}T00:00:00.000000Z"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from brabeion_cli.grants import Grant
-from brabeion_cli.store import open_store
+from brabeion_cli.opening import open_store
 from tests.conftest import POINTS, Project, Result
 
 COMMANDS = [

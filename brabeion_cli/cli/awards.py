@@ -11,8 +11,8 @@ import click
 from brabeion_cli import config, loader, render, reports
 from brabeion_cli.cli import options
 from brabeion_cli.config import Config
+from brabeion_cli.opening import open_store
 from brabeion_cli.registry import Registry
-from brabeion_cli.store import open_store
 
 FORMATS = ("table", "json", "ndjson", "csv")
 

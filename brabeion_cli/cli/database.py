@@ -11,8 +11,8 @@ from brabeion_cli import loader, maintenance, render, retention, startup
 from brabeion_cli.cli import options
 from brabeion_cli.errors import TRY_AGAIN
 from brabeion_cli.migrations import SCHEMA_VERSION
+from brabeion_cli.opening import open_store
 from brabeion_cli.retention import Prune
-from brabeion_cli.store import open_store
 
 
 @click.group("db")

@@ -12,7 +12,7 @@ from brabeion_cli.announcing import announce
 from brabeion_cli.cli import options
 from brabeion_cli.cli.fire import describe
 from brabeion_cli.isolation import Guard
-from brabeion_cli.store import open_store
+from brabeion_cli.opening import open_store
 
 
 @click.command("award")

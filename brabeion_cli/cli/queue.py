@@ -13,9 +13,9 @@ import click
 from brabeion_cli import deferred, render, reports
 from brabeion_cli.cli import options
 from brabeion_cli.config import Config
+from brabeion_cli.opening import open_store
 from brabeion_cli.outcomes import AWARDED, place
 from brabeion_cli.settlement import Done, Failed, LeaseLost
-from brabeion_cli.store import open_store
 from brabeion_cli.worker import Died, ReceiversFailed, Report, Worker
 
 COUNTS = ("done", "awarded", "retried", "dead", "remaining")

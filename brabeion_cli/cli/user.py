@@ -6,8 +6,8 @@ import click
 
 from brabeion_cli import render, retention
 from brabeion_cli.cli import options
+from brabeion_cli.opening import open_store
 from brabeion_cli.retention import Traces
-from brabeion_cli.store import open_store
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
 

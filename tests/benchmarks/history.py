@@ -29,7 +29,8 @@ from brabeion_cli.history import History
 from brabeion_cli.journal import Journal
 from brabeion_cli.judging import Case
 from brabeion_cli.late_counts import count_anew
-from brabeion_cli.store import INSERT_EVENT, Store, open_store
+from brabeion_cli.opening import open_store
+from brabeion_cli.store import INSERT_EVENT, Store
 from tests.benchmarks.measure import Row, Settings, figure
 
 NAME, END, DAY = "visited", datetime(2026, 11, 22, 18, 19), timedelta(days=1)

@@ -20,7 +20,7 @@ from brabeion_cli import loader
 from brabeion_cli.base import Badge, BadgeAwarded
 from brabeion_cli.config import BadgeDirectory
 from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
-from brabeion_cli.store import APPLICATION_ID
+from brabeion_cli.opening import APPLICATION_ID
 
 IN_TRANSACTION = 1000
 INSERT_EVENT = (

@@ -17,7 +17,8 @@ from brabeion_cli.errors import BrabeionError
 from brabeion_cli.events import make, moment
 from brabeion_cli.grants import Grant
 from brabeion_cli.isolation import Failure
-from brabeion_cli.store import Store, open_store
+from brabeion_cli.opening import open_store
+from brabeion_cli.store import Store
 
 PAGE = 4096
 SECTOR = 512

@@ -36,9 +36,9 @@ GUARDS = [
     Guard("finish is one transaction", "R3", "settlement", "with store.transaction():\n", "if True:\n"),
     Guard("a token for each claim", "R4", "deferred", "WHERE token = ?", "WHERE ? > ''"),
     Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("creating is one transaction", "R6a", "store", OURS, NOT),
-    Guard("the version is read again", "R6b", "store", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
-    Guard("migrating is one transaction", "R6c", "store", OURS, NOT),
+    Guard("creating is one transaction", "R6a", "opening", OURS, NOT),
+    Guard("the version is read again", "R6b", "opening", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
+    Guard("migrating is one transaction", "R6c", "opening", OURS, NOT),
     Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
     Guard("transactions are short", "R14", "recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
     Guard(

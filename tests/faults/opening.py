@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brabeion_cli.maintenance import schema_problems
 from brabeion_cli.migrations import SCHEMA_VERSION, VERSION_1
-from brabeion_cli.store import APPLICATION_ID, open_store
+from brabeion_cli.opening import APPLICATION_ID, open_store
 from tests.conftest import Project
 from tests.faults.killing import FIRE
 from tests.faults.scenario import Figures, killed, no_orphans, require_sound

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brabeion_cli import maintenance
-from brabeion_cli.store import open_store
+from brabeion_cli.opening import open_store
 from tests.conftest import POINTS, Project
 
 MARK = "FAULT_RUN"  # a variable that all processes of a run carry, so that orphans can be told
