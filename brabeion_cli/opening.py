@@ -58,7 +58,7 @@ def _check_file(path: str, create: bool) -> None:
             raise NoDatabaseError(
                 f"no database at {path}: `brabeion fire` or `brabeion ingest` creates it, --db names another"
             ) from None
-        folder = os.path.dirname(path)
+        folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise NoDatabaseError(f"no database at {path}: the folder {folder} is not there; create it first") from None
         return

@@ -74,6 +74,12 @@ def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
     open_store(str(tmp_path / name)).close()
 
 
+def test_a_name_without_a_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("bare.db", create=True).close()
+    assert pragma(tmp_path / "bare.db", "application_id") == APPLICATION_ID
+
+
 def test_opening_does_not_create(path: Path) -> None:
     with pytest.raises(NoDatabaseError, match=r"no database at .*--db names another"):
         open_store(str(path))
