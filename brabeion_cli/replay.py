@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -20,21 +18,12 @@ from brabeion_cli.judging import Case, judge
 from brabeion_cli.ledger import Change, Ledger, Origin
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
+from brabeion_cli.steps import Step, Steps
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from brabeion_cli.watch import SharedWatch
 
-HOLD = 0.020  # seconds for which awards are entered in one transaction, and after which is told how far it has come
 MAX_PASSES = 20  # walks that pruning takes at most: one for each award that rests on another one
-
-
-class Step(NamedTuple):
-    """How far a walk has come, and what it has awarded and met since the last step; that is on disk."""
-
-    done: int
-    total: int
-    awards: list[NewAward]
-    failures: list[tuple[Entry, str, Failure]]
 
 
 class Unsure(NamedTuple):
@@ -96,7 +85,6 @@ class Replay:
             last=self._journal.recorded.last_number()
         )  # later ones are judged as they come
         self._badges = [badge for badge in registry if badges is None or badge.slug in badges]
-        self._done = self._total = 0
         self._user = ""  # whose event is judged
         self._again = False  # whether failures have been told
         self._prunes = self._journal.recorded.prunes()
@@ -107,13 +95,10 @@ class Replay:
             if badge in self._badges
         ]
         self._silent = {unsure.badge for unsure in self._unsure}  # whose answers are not all there
-        self._awards: list[NewAward] = []
-        self._failures: list[tuple[Entry, str, Failure]] = []
-        self._transaction = contextlib.ExitStack()
 
     def run(self, tell: Callable[[Step], None]) -> Result:
         """Walk the journal, and tell often how far it has come. Pruning walks again until nothing is stale."""
-        self._tell = tell
+        self._steps = Steps(self._store, tell)
         self._walk_all()
         for _ in range(MAX_PASSES if self._prune else 0):
             if not self._ledger.revoke_stale(self._sure, self._stretch, self._now):
@@ -122,8 +107,8 @@ class Replay:
             self._ledger.forget_granted()  # what rested on those may be stale now, too
             self._walk_all()
         for awards in self._ledger.differences(enter=not self._dry_run) if self._ledger.apart else ():
-            self._awards = awards
-            self._step()
+            self._steps.awards += awards
+            self._steps.end()
         changes = self._ledger.changes(self._badges, self._sure, self._stretch, pruned=self._prune)
         stale, revoked = sum(change.stale for change in changes), self._ledger.revoked.total()
         return Result(self._stretch.count(self._store.database), stale, revoked, changes, self._unsure)
@@ -152,17 +137,12 @@ class Replay:
                 listening.setdefault(name, []).append(badge)
         database = self._store.database
         names = stretch.names(database) if BADGE_AWARDED in listening else list(listening)
-        self._done, self._total, step_at = 0, stretch.count(database, names), time.monotonic() + HOLD
-        with self._transaction:
+        with self._steps.walk(stretch.count(database, names)):
             for number in stretch.numbers(database, names):
                 entry = self._journal.recorded.entry(number)
                 if entry is not None:  # else it has gone since its place was read
                     self._judge_event(entry, listening, enter)
-                self._done += 1
-                if time.monotonic() >= step_at:
-                    self._step()
-                    step_at = time.monotonic() + HOLD
-        self._step()
+                self._steps.went_on()
 
     def _judge_event(self, entry: Entry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
         """Ask the badges about an event, and about the awards that it earned."""
@@ -192,8 +172,8 @@ class Replay:
     def _judge(self, badge: Badge, case: Case) -> list[Grant] | None:
         """What the badge gives; None where it failed."""
         entry = case.entry
-        if badge.async_ and self._store.database.in_transaction():
-            self._step()  # it may take its time
+        if badge.async_:
+            self._steps.pause()
         try:
             require_end(entry)
             failure = self._doomed.always.get(badge.slug) or self._doomed.once.get((entry.number, badge.slug))
@@ -211,7 +191,7 @@ class Replay:
             return
         self._silent.add(badge.slug)
         if not self._again:
-            self._failures.append((entry, badge.slug, failure))
+            self._steps.failures.append((entry, badge.slug, failure))
 
     def _settle(self, grant: Grant, entry: Entry, enter: bool) -> int | None:
         """Enter an award that is missing, note one that is there; its position where this event is what earned it."""
@@ -220,7 +200,8 @@ class Replay:
         if missing and not enter:
             return None
         if missing:
-            self._begin()
+            if not self._ledger.apart:
+                self._steps.enter()
             if not self._ledger.stands(self._origin(entry)):
                 return None
         self._ledger.note_granted(grant)
@@ -234,7 +215,7 @@ class Replay:
         if self._ledger.apart:
             self._ledger.note_origin(award.grant, origin)
         else:
-            self._awards.append(award)
+            self._steps.awards.append(award)
             self._ledger.note_gained(award.grant)
 
     def _origin(self, entry: Entry) -> Origin:
@@ -243,15 +224,3 @@ class Replay:
     def _award_case(self, position: int, grant: Grant, entry: Entry) -> Case:
         name = self._registry.level_name(grant.badge, grant.level)
         return Case(award_entry_at(position, grant, name, entry), self._journal, hindsight=True)
-
-    # Transactions
-
-    def _begin(self) -> None:
-        """From now on, until the next step, what is entered is one transaction."""
-        if not self._ledger.apart and not self._store.database.in_transaction():
-            self._transaction.enter_context(self._store.transaction())
-
-    def _step(self) -> None:
-        self._transaction.close()
-        self._tell(Step(self._done, self._total, self._awards, self._failures))
-        self._awards, self._failures = [], []

@@ -18,8 +18,9 @@ from brabeion_cli.isolation import Failure, Guard
 from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import NewAward
 from brabeion_cli.registry import Registry
-from brabeion_cli.replay import Doomed, Replay, Result, Step
+from brabeion_cli.replay import Doomed, Replay, Result
 from brabeion_cli.runner import Announce
+from brabeion_cli.steps import Step
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from brabeion_cli.supervision import BadgeDiedError, SupervisedChild

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, settlement
+from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, settlement, steps
 from brabeion_cli.base import Badge, BadgeAwarded
 from brabeion_cli.deferred import Task
 from brabeion_cli.engine import Engine
@@ -303,7 +303,7 @@ def walk(before: Path, operation: Operation) -> list[str]:
 def test_killed_before_any_statement_it_has_happened_or_has_not(
     site: Site, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
 ) -> None:
-    monkeypatch.setattr(replay, "HOLD", 0)  # a step for each event
+    monkeypatch.setattr(steps, "HOLD", 0)  # a step for each event
     monkeypatch.setattr(ledger, "PAGE", 5)  # and for every five awards
 
     statements = walk(site.path, getattr(site, name))

@@ -61,8 +61,9 @@ ARROWS = {
         "base deferred entering entries errors events grants isolation journal judging known outcomes registry store "
         "strictjson"
     ),
+    "steps": "entries isolation outcomes store",
     "replay": (
-        "awarded base entering entries events grants isolation journal judging ledger outcomes registry store "
+        "awarded base entering entries events grants isolation journal judging ledger outcomes registry steps store "
         "stretch watch"
     ),
     "startup": "channel children config confinement errors loader",
@@ -79,7 +80,7 @@ ARROWS = {
     ),
     "replaying": (
         "channel children config errors events isolation messages outcomes registry replay runner serving startup "
-        "store stretch supervision watch"
+        "steps store stretch supervision watch"
     ),
     "settlement": "config deferred entering entries grants isolation outcomes runner store",
     "slot": "children deferred isolation messages runner settlement",

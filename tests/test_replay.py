@@ -20,7 +20,8 @@ from brabeion_cli.engine import Engine
 from brabeion_cli.isolation import Guard
 from brabeion_cli.opening import open_store
 from brabeion_cli.registry import Registry
-from brabeion_cli.replay import Replay, Result, Step
+from brabeion_cli.replay import Replay, Result
+from brabeion_cli.steps import Step
 from brabeion_cli.store import Store
 from brabeion_cli.stretch import Stretch
 from tests.conftest import NOW, Project

@@ -14,8 +14,9 @@ from brabeion_cli.cli.failures import Failures
 from brabeion_cli.ledger import Change
 from brabeion_cli.messages import Announced
 from brabeion_cli.outcomes import place
-from brabeion_cli.replay import Result, Step
+from brabeion_cli.replay import Result
 from brabeion_cli.replaying import Anew, Replaying
+from brabeion_cli.steps import Step
 from brabeion_cli.stretch import Stretch
 
 

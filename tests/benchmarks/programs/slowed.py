@@ -9,7 +9,7 @@ from brabeion_cli import children
 from brabeion_cli.cli import main
 
 SLOWER = 50
-HOLDING = {"ingest": "recorder", "replay": "replay"}  # no more than a command itself imports
+HOLDING = {"ingest": "recorder", "replay": "steps"}  # no more than a command itself imports
 
 for command, name in HOLDING.items():
     if command in sys.argv:
