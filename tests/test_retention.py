@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import time
@@ -570,6 +571,38 @@ def test_pruned_meanwhile_nothing_is_stale(site: Project) -> None:
     result = site.ok("replay", "--prune", "--json")
 
     assert (result.json["stale"], result.json["revoked"]) == (0, 0)
+
+
+def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store(site: Project) -> None:
+    draw = random.Random(1)
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    lines = [
+        {
+            "event": draw.choice(("visited", "walked")),
+            "user": draw.choice(("alice", "bob", f"user {number % 50}")),  # many late ones of two, some of many
+            "at": (start + timedelta(minutes=draw.randrange(100_000))).isoformat(),
+            "id": number,
+        }
+        for number in range(12_000)
+    ]
+    stream = site.write("lines.ndjson", "".join(json.dumps(each) + "\n" for each in lines))
+    site.ok("ingest", stdin=line("walked", "zoe", "2025-12-01"))  # what was never recorded is not pruned
+    ((before_that,),) = site.sql("SELECT count(*) FROM events")
+
+    process = site.start("ingest", stream, "--json")
+    pruned = runs = 0
+    while process.poll() is None:
+        runs += 1
+        before = (start + timedelta(days=runs)).isoformat()
+        pruned += site.ok("db", "prune", "--before", before, "--event", "walked", "--json").json["pruned"]
+        site.run("user", "rename", "bob", f"bob {runs}")  # he may have no events yet
+    out, _ = process.communicate()
+
+    assert (process.returncode, json.loads(out)["recorded"]) == (0, len(lines))
+    assert pruned > 1
+    assert runs > 2
+    assert site.sql("SELECT count(*) FROM events") == [(before_that + len(lines) - pruned,)]
+    assert "is sound" in site.ok("db", "verify").out
 
 
 def test_what_a_replay_found_stale_is_not_revoked_once_it_rests_on_nothing(site: Project) -> None:
