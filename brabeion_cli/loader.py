@@ -85,6 +85,7 @@ def _execute(package: str, path: str) -> list[str]:
     module = importlib.util.module_from_spec(spec)
     # Entered before execution: dataclasses, pickle and typing look their module up by its name.
     sys.modules[name] = module
+    process = os.getpid()
     try:
         # Always from the source: a cached compilation is recognised by second and size, which misses a quick edit.
         with open(path, "rb") as file:
@@ -101,6 +102,9 @@ def _execute(package: str, path: str) -> list[str]:
         mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
     else:
         return []
+    finally:
+        if os.getpid() != process:
+            os._exit(0)  # a child that the file forked has come back: it must not go on as us
     del sys.modules[name]
     return [mistake]
 

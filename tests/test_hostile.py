@@ -132,6 +132,20 @@ def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, fork
 
 
 @pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize("fork", ["os.fork()", "if not os.fork(): raise ValueError"])
+def test_a_child_that_a_badge_file_forked_does_not_go_on_as_us(project: Project, fork: str, deferred: bool) -> None:
+    project.badge(f"import os\n{fork}", "forks.py")
+    project.simple_badge("return BadgeAwarded()", async_=deferred)
+
+    assert project.fire().status == 0
+    assert project.ok("ingest", "--json", stdin='{"event": "it_happened", "user": "bob"}').json["recorded"] == 1
+    assert project.ok("process-queue", "--json").json["done"] == (2 if deferred else 0)
+    assert project.ok("replay", "--json").json["events"] == 2
+    assert project.ok("check", "--json").json["badges"] == 1
+    assert project.sql('SELECT "user" FROM awards ORDER BY 1') == [("alice",), ("bob",)]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize(
     "body",
     [
