@@ -36,7 +36,7 @@ class Channel:
         if seconds is None:
             faulthandler.cancel_dump_traceback_later()
         else:
-            faulthandler.dump_traceback_later(seconds, exit=True)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=2)  # badge code may have closed sys.stderr
 
     def require_open(self) -> None:
         """End the process where code that it ran has closed descriptors which were not its own."""

@@ -132,6 +132,26 @@ def test_a_forked_child_that_comes_back_does_not_go_on_as_us(site: Project, fork
 
 
 @pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("closing", ["sys.stdout.close(); sys.stderr.close()", "sys.stdout = sys.stderr = None"])
+def test_badge_code_that_closes_stderr_hurts_nobody(
+    project: Project, closing: str, asked: bool, deferred: bool
+) -> None:
+    if asked:
+        project.simple_badge(f"import sys; {closing}\nreturn BadgeAwarded()", async_=deferred)
+    else:
+        project.badge(f"import sys\n{closing}", "a.py")
+        project.simple_badge("return BadgeAwarded()", async_=deferred)
+
+    two = "".join(f'{{"event": "it_happened", "user": "{user}"}}\n' for user in ("alice", "bob"))
+    assert project.ok("ingest", "--json", stdin=two).json["recorded"] == 2
+    assert project.ok("process-queue", "--json").json["done"] == (2 if deferred else 0)
+    assert project.ok("replay", "--json").json["events"] == 2
+    assert project.ok("explain", "--user", "bob", "--badge", "one").status == 0
+    assert project.sql('SELECT "user" FROM awards ORDER BY 1') == [("alice",), ("bob",)]
+
+
+@pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize("fork", ["os.fork()", "if not os.fork(): raise ValueError"])
 def test_a_child_that_a_badge_file_forked_does_not_go_on_as_us(project: Project, fork: str, deferred: bool) -> None:
     project.badge(f"import os\n{fork}", "forks.py")
