@@ -135,3 +135,15 @@ def _stdout_as_stderr() -> Iterator[None]:
             stack.callback(os.dup2, kept, 1)
             os.dup2(2, 1)
         yield
+    _reopen_stderr()
+
+
+def _reopen_stderr() -> None:
+    """For what is to be told yet, where a file has closed it or taken it apart: it may have taken it for stdout."""
+    try:
+        closed = sys.stderr is not None and sys.stderr.closed
+    except ValueError:  # without its buffer it does not even know
+        closed = True
+    if closed:
+        with contextlib.suppress(OSError):
+            sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)

@@ -151,6 +151,21 @@ def test_badge_code_that_closes_stderr_hurts_nobody(
     assert project.sql('SELECT "user" FROM awards ORDER BY 1') == [("alice",), ("bob",)]
 
 
+@pytest.mark.parametrize("closing", ["sys.stdout.close()", "sys.stderr.close()", "sys.stdout.detach()"])
+def test_what_a_badge_file_closes_is_there_for_check(project: Project, closing: str) -> None:
+    project.badge(f"import sys\n{closing}", "a.py")
+    project.simple_badge("return None")
+    project.fire()
+
+    result = project.run("check")
+
+    assert result.status == 0
+    assert "all is well: 1 badges" in result.out
+    assert result.err == "" or result.err.startswith("Warning: this Python uses SQLite")
+    project.badge("slug = 1 / 0", "b.py")
+    assert "b.py:1: ZeroDivisionError" in project.run("check").err
+
+
 @pytest.mark.parametrize("deferred", [False, True])
 @pytest.mark.parametrize("fork", ["os.fork()", "if not os.fork(): raise ValueError"])
 def test_a_child_that_a_badge_file_forked_does_not_go_on_as_us(project: Project, fork: str, deferred: bool) -> None:
