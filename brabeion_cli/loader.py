@@ -38,6 +38,7 @@ def load(directories: Iterable[BadgeDirectory]) -> Registry:
                 if (real := os.path.realpath(path)) not in seen:
                     seen.add(real)
                     mistakes += _execute(package, path)
+    _reopen_stderr()
     if mistakes:
         many = f"{len(mistakes)} mistakes in badge modules" if len(mistakes) > 1 else "a mistake in a badge module"
         raise BadgeLoadError("\n".join([f"{many}:", *mistakes]))
@@ -135,7 +136,6 @@ def _stdout_as_stderr() -> Iterator[None]:
             stack.callback(os.dup2, kept, 1)
             os.dup2(2, 1)
         yield
-    _reopen_stderr()
 
 
 def _reopen_stderr() -> None:
