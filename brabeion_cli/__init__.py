@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         StreakBadge,
         SumBadge,
     )
-    from brabeion_cli.registry import badges
+    from brabeion_cli.project.registry import badges
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,13 +29,14 @@ def __getattr__(name: str) -> Any:
     """What badge authors import from here is loaded when they do: the command must see to Ctrl-C before that."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from brabeion_cli import base, registry
+    from brabeion_cli import base
+    from brabeion_cli.project import registry
 
     registry.badges.fire_with(_fire)
     return registry.badges if name == "badges" else getattr(base, name)
 
 
 def _fire(event: str, /, **state: Any) -> Sequence[Any]:
-    from brabeion_cli import application
+    from brabeion_cli.engine import in_process
 
-    return application.possibly_award_badge(event, **state)
+    return in_process.possibly_award_badge(event, **state)

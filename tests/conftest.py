@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from brabeion_cli.config import BadgeDirectory
-from brabeion_cli.opening import open_store
-from brabeion_cli.registry import Registry, badges
-from brabeion_cli.store import Store
+from brabeion_cli.project.config import BadgeDirectory
+from brabeion_cli.project.registry import Registry, badges
+from brabeion_cli.store.store import Store, open_store
 
 NOW = datetime(2026, 11, 22, 18, 19, tzinfo=timezone.utc)
 

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.events import moment
-from brabeion_cli.registry import Registry
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.project.registry import Registry
 
 USERS = ("ann", "bob")
 OTHER = dict(zip(USERS, reversed(USERS), strict=True))

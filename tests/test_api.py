@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 import brabeion_cli
-from brabeion_cli import application, badges
+from brabeion_cli import badges
 from brabeion_cli.base import Badge, BadgeAwarded
+from brabeion_cli.engine import in_process
 from brabeion_cli.errors import BadgeLoadError, EventError, NoDatabaseError
-from brabeion_cli.registry import Registry
+from brabeion_cli.project import registry
+from brabeion_cli.project.registry import Registry
 from brabeion_cli.signals import badge_awarded
 from tests.conftest import POINTS, Project
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "_loaded", set())
+    monkeypatch.setattr(in_process, "_loaded", set())
 
 
 def register(**attributes: Any) -> None:
@@ -160,4 +162,4 @@ def test_another_registry_has_no_store() -> None:
 
 
 def test_the_package_offers_what_badge_modules_import() -> None:
-    assert brabeion_cli.badges is brabeion_cli.registry.badges
+    assert brabeion_cli.badges is registry.badges

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import render
-from brabeion_cli.events import moment
-from brabeion_cli.grants import Grant
-from brabeion_cli.opening import open_store
+from brabeion_cli.cli import output
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.store.store import open_store
 from tests.conftest import NOW, POINTS, Project
 
 
@@ -161,7 +161,7 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
 
-    render.table(("user", "n"), [("[alice]", 1), ("\x1b[0m" + "x" * 50, 22)], numbers=("n",))
+    output.table(("user", "n"), [("[alice]", 1), ("\x1b[0m" + "x" * 50, 22)], numbers=("n",))
 
     shown = capsys.readouterr().out
     assert "─" in shown

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
-from brabeion_cli.definition import definition_mistakes
 from brabeion_cli.errors import BadgeLoadError
-from brabeion_cli.registry import Registry
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.project.validation import definition_mistakes
 
 
 def award(self: Badge, **state: Any) -> BadgeAwarded | None:

@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import config, deferred, events
-from brabeion_cli.channel import Channel
-from brabeion_cli.children import Child
-from brabeion_cli.deferred import Task
-from brabeion_cli.entries import Entry
-from brabeion_cli.grants import Grant
-from brabeion_cli.isolation import Failure
-from brabeion_cli.opening import open_store
-from brabeion_cli.runner import Judged, NotBegun
-from brabeion_cli.slot import MOST, Slot, next_size
-from brabeion_cli.store import Store
-from brabeion_cli.worker import Worker
+from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.project import config
+from brabeion_cli.queue.dispatcher import Worker
+from brabeion_cli.queue.messages import Judged, NotBegun
+from brabeion_cli.queue.worker_slot import MOST, Slot, next_size
+from brabeion_cli.sandbox.channel import Channel
+from brabeion_cli.sandbox.process import Child
+from brabeion_cli.store import task_queue
+from brabeion_cli.store.store import Store, open_store
+from brabeion_cli.store.task_queue import Task
 from tests.conftest import NOW, Project
 from tests.test_queue import COUNTS, claim, queue
 
@@ -149,7 +150,7 @@ def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
     fill(store, 5)
     tasks = claim(store, limit=3).tasks
 
-    deferred.give_back(store, tasks[1:])
+    task_queue.give_back(store, tasks[1:])
 
     assert [task.number for task in claim(store, seconds=1, limit=9).tasks] == [2, 3, 4, 5]
 
@@ -222,7 +223,7 @@ def fill(store: Store, count: int, text: str = "{}") -> None:
             made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
             number = store.add_event(made._replace(text=text))
             assert number is not None
-            deferred.defer(store, "one", Entry(number, "e", user, made.at, None, text), None, NOW)
+            task_queue.defer(store, "one", Entry(number, "e", user, made.at, None, text), None, NOW)
 
 
 def steps(store: Store, work: Callable[[], object]) -> int:
@@ -246,14 +247,14 @@ def costs(path: Path, waiting: int) -> list[int]:
         store.database.execute_sql(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) INSERT INTO tasks "
             "(event_number, badge, attempts, due_at) SELECT n % 100 + 1, 'one', 0, ? FROM n",
-            (waiting, events.moment(NOW)),
+            (waiting, timestamps.moment(NOW)),
         )
         running = claim(store, limit=100).tasks
         assert claim(store, limit=9).tasks == []  # there is no other user
         return [
             steps(store, lambda: claim(store, limit=9)),
-            steps(store, lambda: deferred.claim(store, 100, 60, 5, NOW, running[0].token)),
-            steps(store, lambda: deferred.finish(store, running)),
+            steps(store, lambda: task_queue.claim(store, 100, 60, 5, NOW, running[0].token)),
+            steps(store, lambda: task_queue.finish(store, running)),
         ]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from brabeion_cli.config import Config, Options, resolve
 from brabeion_cli.errors import ConfigError, UntrustedPathError
+from brabeion_cli.project.config import Config, Options, resolve
 from tests.conftest import POINTS, Project
 
 

@@ -24,18 +24,24 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from brabeion_cli import deferred, events, ledger, maintenance, manual, migrations, replay, runner, settlement, steps
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.deferred import Task
-from brabeion_cli.engine import Engine
-from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.journal import Journal
-from brabeion_cli.opening import APPLICATION_ID, open_store
-from brabeion_cli.outcomes import NewAward
-from brabeion_cli.registry import Registry
-from brabeion_cli.runner import Judged
-from brabeion_cli.store import Store
-from brabeion_cli.stretch import Stretch
+from brabeion_cli.database import integrity, migrations
+from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.domain import events
+from brabeion_cli.domain.outcomes import Failure, NewAward
+from brabeion_cli.engine import manual_awards
+from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.queue import completion, worker
+from brabeion_cli.queue.messages import Judged
+from brabeion_cli.replay import checkpoints
+from brabeion_cli.replay.walk import Replay
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.store import reconciliation, task_queue
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import Store, open_store
+from brabeion_cli.store.task_queue import Task
 from tests.conftest import NOW
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -105,38 +111,36 @@ class Site(NamedTuple):
         record(self.registry, store, "fired", "dave", 3)
 
     def claim(self, store: Store, tell: Tell) -> None:
-        deferred.claim(store, 2, 60, 1, NOW + timedelta(seconds=30))
+        task_queue.claim(store, 2, 60, 1, NOW + timedelta(seconds=30))
 
     def finish(self, store: Store, tell: Tell) -> None:
         with Guard(5) as guard:
-            answer = runner.judged(self.task, self.registry, Journal(store.database), guard)
+            answer = worker.judged(self.task, self.registry, Journal(store.database), guard)
         assert isinstance(answer, Judged)
-        settlement.finish(store, [(self.task, answer.grants)], runner.readiness(self.registry), NOW)
+        completion.finish(store, [(self.task, answer.grants)], worker.readiness(self.registry), NOW)
 
     def fail(self, store: Store, tell: Tell) -> None:
-        deferred.fail(store, self.task, Failure("odd", "odd.py:1"), 5, 0, NOW)
+        task_queue.fail(store, self.task, Failure("odd", "odd.py:1"), 5, 0, NOW)
 
     def give_back(self, store: Store, tell: Tell) -> None:
-        deferred.give_back(store, [self.task])
+        task_queue.give_back(store, [self.task])
 
     def retry(self, store: Store, tell: Tell) -> None:
-        deferred.retry(store, None, NOW)
+        task_queue.retry(store, None, NOW)
 
     def drop(self, store: Store, tell: Tell) -> None:
-        deferred.drop(store, None)
+        task_queue.drop(store, None)
 
     def give(self, store: Store, tell: Tell) -> None:
-        badge = manual.registered(self.registry, "level")
-        manual.give(store, badge, "carol", 3, None, by="bob", reason="quiz", now=NOW)
+        badge = manual_awards.registered(self.registry, "level")
+        manual_awards.give(store, badge, "carol", 3, None, by="bob", reason="quiz", now=NOW)
 
     def revoke(self, store: Store, tell: Tell) -> None:
-        manual.revoke(store, "alice", "level", None, None, by="bob", reason="void", now=NOW)
+        manual_awards.revoke(store, "alice", "level", None, None, by="bob", reason="void", now=NOW)
 
     def replay(self, store: Store, tell: Tell, *, prune: bool = False) -> None:
         with Guard(5) as guard:
-            replay.Replay(self.registry, store, guard, Stretch(), now=NOW, prune=prune).run(
-                lambda step: tell(step.awards)
-            )
+            Replay(self.registry, store, guard, Stretch(), now=NOW, prune=prune).run(lambda step: tell(step.awards))
 
     def prune(self, store: Store, tell: Tell) -> None:
         self.replay(store, tell, prune=True)
@@ -144,7 +148,7 @@ class Site(NamedTuple):
     def torn(self, store: Store, tell: Tell) -> None:
         """What `finish` must not be: the task goes in one transaction, its awards come in another."""
         with store.transaction():
-            deferred.finish(store, [self.task])
+            task_queue.finish(store, [self.task])
         self.give(store, tell)
 
 
@@ -163,16 +167,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         for number, (user, n) in enumerate((("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1)), 1):
             record(before, store, str(number), user, n)  # tasks 2 * number - 1 (failing) and 2 * number (later)
         Site(path, after, claimed(store, 4)).finish(store, nobody)
-        deferred.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
+        task_queue.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
         claimed(store, 6, lease=10)
-        manual.give(store, manual.registered(after, "loose"), "bob", 1, "x", by="eve", reason="quiz", now=NOW)
+        manual_awards.give(
+            store, manual_awards.registered(after, "loose"), "bob", 1, "x", by="eve", reason="quiz", now=NOW
+        )
         return Site(path, after, claimed(store, 2))
 
 
 def claimed(store: Store, number: int, lease: float = 60) -> Task:
     """That task, held by a worker."""
     store.database.execute_sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE number = ?", (number,))
-    (task,) = deferred.claim(store, 1, lease, 5, NOW).tasks
+    (task,) = task_queue.claim(store, 1, lease, 5, NOW).tasks
     assert task.number == number
     return task
 
@@ -286,7 +292,7 @@ def walk(before: Path, operation: Operation) -> list[str]:
         where = f"killed before statement {len(statements)} ({death.statement or 'after the last'})"
         assert found in wanted[death.told : death.told + 2], f"{where} it left neither before nor after"
         with open_store(str(path), create=True) as store:
-            assert list(maintenance.problems(store)) == [], where
+            assert list(integrity.problems(store.database)) == [], where
             operation(store, nobody)
         assert contents(path) == wanted[-1], f"{where} and run again it came to another end"
         statements.append(death.statement)
@@ -303,8 +309,8 @@ def walk(before: Path, operation: Operation) -> list[str]:
 def test_killed_before_any_statement_it_has_happened_or_has_not(
     site: Site, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
 ) -> None:
-    monkeypatch.setattr(steps, "HOLD", 0)  # a step for each event
-    monkeypatch.setattr(ledger, "PAGE", 5)  # and for every five awards
+    monkeypatch.setattr(checkpoints, "HOLD", 0)  # a step for each event
+    monkeypatch.setattr(reconciliation, "PAGE", 5)  # and for every five awards
 
     statements = walk(site.path, getattr(site, name))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from brabeion_cli.cli.group import main
+from brabeion_cli.cli.app import main
 from tests.conftest import Project
 
 ROOT = Path(__file__).parents[1]

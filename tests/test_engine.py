@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import events, grants
-from brabeion_cli.announcing import announce
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
-from brabeion_cli.engine import Engine
+from brabeion_cli.domain import award_rules, events
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.outcomes import Failure, Outcome, Recorded
+from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.engine.notifications import announce
 from brabeion_cli.errors import EventError
-from brabeion_cli.grants import Grant
-from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.outcomes import Outcome, Recorded
-from brabeion_cli.registry import Registry
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.signals import badge_awarded
-from brabeion_cli.store import Store
+from brabeion_cli.store.store import Store
 from tests.conftest import NOW
 
 Answer = Callable[[dict[str, Any]], object]
@@ -317,7 +317,7 @@ def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:
     )()
     answer = BadgeAwarded(2, key="a", also=(BadgeAwarded(1, key="b"), BadgeAwarded(2, key="a")))
 
-    assert grants.from_answer(badge, answer, "u", 9) == [
+    assert award_rules.from_answer(badge, answer, "u", 9) == [
         Grant("u", "b", 1, "a", implied=True),
         Grant("u", "b", 2, "a"),
         Grant("u", "b", 1, "b"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from brabeion_cli import health
-from brabeion_cli.events import moment
-from brabeion_cli.store import Store
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.queries import health
+from brabeion_cli.store.store import Store
 from tests.conftest import NOW, POINTS, Project
 
 LINUX = r"""22 27 0:21 / /proc rw,relatime - proc proc rw

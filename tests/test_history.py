@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events, late_counts, recorded, soundness
 from brabeion_cli.base import Badge
-from brabeion_cli.entries import Entry
+from brabeion_cli.database import late_counts, row_checks
+from brabeion_cli.domain import events
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.engine.evaluation import Case
+from brabeion_cli.engine.history import History
 from brabeion_cli.errors import EventError
-from brabeion_cli.history import History
-from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Case
-from brabeion_cli.opening import open_store
-from brabeion_cli.store import Store
-from brabeion_cli.stretch import Stretch
+from brabeion_cli.store import event_log
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW
 
 
@@ -153,7 +154,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
             known = len(stream) if hindsight else entry.number
             wanted = looked_up(site.entries, entry, known, ("a", "b"), zone)
             assert asked(site.history(entry, hindsight=hindsight), ("a", "b"), zone) == wanted
-        assert list(soundness.contradictions(store)) == []
+        assert list(row_checks.contradictions(store.database)) == []
 
 
 def test_a_late_comer_is_judged_in_its_own_past(site: Site) -> None:
@@ -282,7 +283,7 @@ def test_events_between_two_moments(site: Site) -> None:
 def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         site.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
-    monkeypatch.setattr(recorded, "PAGE", 3)
+    monkeypatch.setattr(event_log, "PAGE", 3)
 
     assert [event.state["n"] for event in site.history().events("e")] == list(range(20))
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli.config import Config
-from brabeion_cli.intake import Intake
-from brabeion_cli.lines import Block
-from brabeion_cli.messages import Slice
+from brabeion_cli.ingest.client import Intake
+from brabeion_cli.ingest.line_reader import Block
+from brabeion_cli.ingest.messages import Slice
+from brabeion_cli.project.config import Config
 from tests.conftest import POINTS, Project, directory
 
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from brabeion_cli import events
-from brabeion_cli.cli import fire
+from brabeion_cli.cli.commands import fire
+from brabeion_cli.domain import events
 from brabeion_cli.errors import EventError
 from tests.conftest import NOW, Project
 

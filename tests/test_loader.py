@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import brabeion_cli.base
-from brabeion_cli import loader
 from brabeion_cli.errors import BadgeLoadError, ConfigError, UntrustedPathError
-from brabeion_cli.opening import open_store
+from brabeion_cli.project import loader
+from brabeion_cli.store.store import open_store
 from tests.conftest import POINTS, Project, directory
 
 ORIGINAL_IMPORTS = POINTS.replace("brabeion_cli", "brabeion")

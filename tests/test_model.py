@@ -20,17 +20,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from brabeion_cli import deferred, events, maintenance, manual, runner, settlement
-from brabeion_cli.deferred import Task
-from brabeion_cli.engine import Engine
+from brabeion_cli.database import backup, integrity
+from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.engine import manual_awards
+from brabeion_cli.engine.event_processor import Engine
 from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
-from brabeion_cli.isolation import Failure, Guard
-from brabeion_cli.journal import Journal
-from brabeion_cli.opening import open_store
-from brabeion_cli.replay import Replay, Result
-from brabeion_cli.runner import Batch, Judged, NotBegun, Stop
-from brabeion_cli.store import Store
-from brabeion_cli.stretch import Stretch
+from brabeion_cli.queue import completion, worker
+from brabeion_cli.queue.messages import Batch, Judged, NotBegun, Stop
+from brabeion_cli.replay.walk import Replay, Result
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.store import task_queue
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import Store, open_store
+from brabeion_cli.store.task_queue import Task
 from tests.conftest import NOW
 from tests.model import KINDS, USERS, Event, Key, Model, registry_of
 
@@ -63,7 +67,7 @@ class Site(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.registry = registry_of(self.model)
-        self.ready = runner.readiness(self.registry)
+        self.ready = worker.readiness(self.registry)
         self.now = NOW
         self.held: list[Held] = []
         self.folder = tempfile.TemporaryDirectory()
@@ -96,9 +100,9 @@ class Site(RuleBasedStateMachine):
     def new(self, name: str, user: str, n: int, has_id: bool, ago: int, ahead: int = 0) -> Event:
         """An event of some seconds ago; where they come in order, it happened no earlier than those before it."""
         number = len(self.model.events) + ahead + 1
-        at = events.moment(self.now - timedelta(seconds=ago))
+        at = timestamps.moment(self.now - timedelta(seconds=ago))
         if self.in_order:
-            at = max([events.moment(self.now), *(event.at for event in self.model.events)])
+            at = max([timestamps.moment(self.now), *(event.at for event in self.model.events)])
         return Event(number, name, user, at, f"id {number}" if has_id else None, n)
 
     def with_id(self) -> list[Event]:
@@ -133,7 +137,7 @@ class Site(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def claim(self, limit: int) -> None:
-        found = deferred.claim(self.store, limit, LEASE, MAX_ATTEMPTS, self.now)
+        found = task_queue.claim(self.store, limit, LEASE, MAX_ATTEMPTS, self.now)
         assert ([task.number for task in found.tasks], sorted(found.died)) == self.model.claim(
             limit, LEASE, MAX_ATTEMPTS, self.now
         )
@@ -161,7 +165,7 @@ class Site(RuleBasedStateMachine):
         granted: set[str] = set()
         with Guard(5) as guard:
             batch, journal = Batch(tasks, float("inf")), Journal(self.store.database)
-            answers = list(runner.answers(batch, Stop(), self.registry, journal, guard))
+            answers = list(worker.answers(batch, Stop(), self.registry, journal, guard))
         for task, answer in zip(tasks, answers, strict=True):
             known = self.model.tasks[task.number]
             assert isinstance(answer, NotBegun) == (known.case.user in granted)
@@ -203,14 +207,14 @@ class Site(RuleBasedStateMachine):
         task, answer, keys = held
         is_ours = self.model.holds(task.number, task.token)
         if isinstance(answer, Judged):
-            (report,) = settlement.finish(self.store, [(task, answer.grants)], self.ready, self.now)
-            assert isinstance(report, settlement.Done) == is_ours
-            new = report.new if isinstance(report, settlement.Done) else []
+            (report,) = completion.finish(self.store, [(task, answer.grants)], self.ready, self.now)
+            assert isinstance(report, completion.Done) == is_ours
+            new = report.new if isinstance(report, completion.Done) else []
             assert [award.grant[:5] for award in new] == [key for key in keys if is_ours and self.model.lacks(key)]
             if is_ours:
                 self.model.finish(task.number, keys, self.now)
             return
-        setback = deferred.fail(self.store, task, answer, MAX_ATTEMPTS, RETRY_DELAY, self.now)
+        setback = task_queue.fail(self.store, task, answer, MAX_ATTEMPTS, RETRY_DELAY, self.now)
         assert (setback is not None) == is_ours
         if setback is not None:
             assert (setback.due_at is None) == (task.attempts >= MAX_ATTEMPTS)
@@ -218,7 +222,7 @@ class Site(RuleBasedStateMachine):
             self.model.put_off(task.number, setback.due_at)
 
     def is_later(self, due_at: str, seconds: float) -> bool:
-        later = (events.parse_moment(due_at) - self.now).total_seconds()
+        later = (timestamps.parse_moment(due_at) - self.now).total_seconds()
         return seconds <= later <= seconds * 1.25
 
     @precondition(lambda self: self.held)
@@ -227,7 +231,7 @@ class Site(RuleBasedStateMachine):
         self.given_back(of(self.held, pick).task)
 
     def given_back(self, task: Task) -> None:
-        deferred.give_back(self.store, [task])
+        task_queue.give_back(self.store, [task])
         if self.model.holds(task.number, task.token):
             known = self.model.tasks[task.number]
             known.token, known.due_at, known.attempts = None, task.due_at, known.attempts - 1
@@ -239,7 +243,7 @@ class Site(RuleBasedStateMachine):
     @rule()
     def retry_the_dead(self) -> None:
         dead = self.dead()
-        assert deferred.retry(self.store, None, self.now) == dead
+        assert task_queue.retry(self.store, None, self.now) == dead
         self.retried(dead)
 
     @precondition(lambda self: self.model.tasks)
@@ -247,22 +251,22 @@ class Site(RuleBasedStateMachine):
     def retry(self, pick: int) -> None:
         number = of(sorted(self.model.tasks), pick)
         task = self.model.tasks[number]
-        if task.token and (task.due_at or "") > events.moment(self.now):
+        if task.token and (task.due_at or "") > timestamps.moment(self.now):
             with pytest.raises(NoSuchTaskError, match="is running"):
-                deferred.retry(self.store, [number], self.now)
+                task_queue.retry(self.store, [number], self.now)
         else:
-            deferred.retry(self.store, [number], self.now)
+            task_queue.retry(self.store, [number], self.now)
             self.retried([number])
 
     def retried(self, numbers: list[int]) -> None:
         for task in map(self.model.tasks.__getitem__, numbers):
-            task.attempts, task.token, task.due_at = 0, None, events.moment(self.now)
+            task.attempts, task.token, task.due_at = 0, None, timestamps.moment(self.now)
 
     @precondition(lambda self: self.meddling and self.model.tasks)
     @rule(pick=PICKS)
     def drop(self, pick: int) -> None:
         number = of(sorted(self.model.tasks), pick)
-        assert deferred.drop(self.store, [number]) == [number]
+        assert task_queue.drop(self.store, [number]) == [number]
         del self.model.tasks[number]
 
     # People
@@ -273,9 +277,9 @@ class Site(RuleBasedStateMachine):
         level=st.integers(1, 3), key=st.sampled_from(["", "1"]),
     )  # fmt: skip
     def award_by_hand(self, user: str, slug: str, level: int, key: str) -> None:
-        badge, level = manual.registered(self.registry, slug), min(level, KINDS[slug].levels)
+        badge, level = manual_awards.registered(self.registry, slug), min(level, KINDS[slug].levels)
         by = {"by": "eve", "reason": "quiz"}
-        manual.give(self.store, badge, user, level, key or None, now=self.now, **by)
+        manual_awards.give(self.store, badge, user, level, key or None, now=self.now, **by)
         self.model.give(user, KINDS[slug], level, key, self.now, given_by="eve", reason="quiz")
 
     @precondition(lambda self: self.meddling)
@@ -285,10 +289,10 @@ class Site(RuleBasedStateMachine):
         by = {"by": "eve", "reason": "void"}
         if not keys:
             with pytest.raises(NoSuchAwardError):
-                manual.revoke(self.store, user, slug, level, None, now=self.now, **by)
+                manual_awards.revoke(self.store, user, slug, level, None, now=self.now, **by)
             return
         held = {key for key in keys if self.model.awards[key].revoked_at is None}
-        rows = manual.revoke(self.store, user, slug, level, None, now=self.now, **by)
+        rows = manual_awards.revoke(self.store, user, slug, level, None, now=self.now, **by)
         assert {(row.user, row.badge, row.level, row.key, row.occasion) for row in rows} == held
         self.model.revoke(keys, "eve", self.now)
 
@@ -334,14 +338,14 @@ class Site(RuleBasedStateMachine):
         if what == "fire":
             self.record(lost, [self.new(*fired)])
         elif what == "claim":
-            deferred.claim(lost, 2, LEASE, MAX_ATTEMPTS, self.now)
+            task_queue.claim(lost, 2, LEASE, MAX_ATTEMPTS, self.now)
         elif what == "finish" and self.held:
             task, answer, _ = of(self.held, pick)
             grants = answer.grants if isinstance(answer, Judged) else []
-            settlement.finish(lost, [(task, grants)], self.ready, self.now)
+            completion.finish(lost, [(task, grants)], self.ready, self.now)
         else:
-            badge = manual.registered(self.registry, "medal")
-            manual.give(lost, badge, "ann", 1, None, by="eve", reason="quiz", now=self.now)
+            badge = manual_awards.registered(self.registry, "medal")
+            manual_awards.give(lost, badge, "ann", 1, None, by="eve", reason="quiz", now=self.now)
         lost.database.raw().close()
         self.store.close()
         self.store = open_store(str(self.path))
@@ -379,14 +383,14 @@ class Site(RuleBasedStateMachine):
     def reckon(self) -> None:
         """Mend the badges, drain the queue, and compare what was awarded with what a replay gives from nothing."""
         self.model.broken = False
-        due = [events.parse_moment(task.due_at) for task in self.model.tasks.values() if task.due_at]
+        due = [timestamps.parse_moment(task.due_at) for task in self.model.tasks.values() if task.due_at]
         self.now = max([self.now, *due])
         while self.model.tasks:
             self.now += timedelta(seconds=LEASE)
             self.retry_the_dead()
             self.work(1)
         self.the_store_holds_what_the_model_holds()
-        assert list(maintenance.problems(self.store)) == []
+        assert list(integrity.problems(self.store.database)) == []
         from_nothing = self.replayed_from_nothing()
         if self.in_order:
             assert [key for key, award in self.model.awards.items() if award.revoked_by == "replay"] == []
@@ -397,7 +401,7 @@ class Site(RuleBasedStateMachine):
 
     def replayed_from_nothing(self) -> Model:
         path = str(self.path.with_name("again.db"))
-        maintenance.backup(self.store, path)
+        backup.backup(self.store.database, self.store.path, path)
         again = Model(self.model.events)
         again.replay(self.now)
         with open_store(path) as store:

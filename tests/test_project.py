@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from brabeion_cli.cli import group
-from brabeion_cli.migrations import SCHEMA_VERSION
+from brabeion_cli.cli import app
+from brabeion_cli.database.migrations import SCHEMA_VERSION
 from tests.conftest import POINTS, Project
 
 
@@ -313,10 +313,10 @@ def test_a_signal_in_the_midst_of_an_import_is_answered_a_little_later() -> None
     came: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
     try:
-        group._end(signal.SIGTERM, types.SimpleNamespace(f_code=callback))  # type: ignore[arg-type]
+        app._end(signal.SIGTERM, types.SimpleNamespace(f_code=callback))  # type: ignore[arg-type]
         assert came == [signal.SIGTERM]
         with pytest.raises(SystemExit, match="143"):
-            group._end(signal.SIGTERM, sys._getframe())
+            app._end(signal.SIGTERM, sys._getframe())
     finally:
         signal.signal(signal.SIGTERM, before)
 

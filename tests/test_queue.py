@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import deferred, events
-from brabeion_cli.entries import Entry
+from brabeion_cli.domain import events
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import Entry
 from brabeion_cli.errors import NoSuchTaskError
-from brabeion_cli.isolation import Failure
-from brabeion_cli.store import Store
+from brabeion_cli.store import task_queue
+from brabeion_cli.store.store import Store
 from tests.conftest import NOW, Project
 
 COUNTS = {"done": 0, "awarded": 0, "retried": 0, "dead": 0, "remaining": 0}
@@ -145,7 +146,7 @@ def test_attempts_end_in_a_dead_task_that_is_kept_and_can_be_retried(project: Pr
 
 def test_back_off_doubles_with_jitter_up_to_an_hour() -> None:
     for attempts, least in ((1, 30), (2, 60), (3, 120), (4, 240), (20, 3600), (10**6, 3600)):
-        delays = {deferred.delay(attempts, 30) for _ in range(50)}
+        delays = {task_queue.delay(attempts, 30) for _ in range(50)}
         assert all(least <= delay <= least * 1.25 for delay in delays)
         assert len(delays) > 1
 
@@ -296,12 +297,12 @@ def tasks(store: Store) -> Store:
         for number in range(3):
             made = events.make("e", {}, user=f"u{number}", now=NOW, max_bytes=100)
             entry = Entry(store.add_event(made) or 0, made.name, made.user, made.at, None, made.text)
-            deferred.defer(store, "one", entry, None, NOW)
+            task_queue.defer(store, "one", entry, None, NOW)
     return store
 
 
-def claim(store: Store, seconds: float = 0, limit: int = 1, max_attempts: int = 5) -> deferred.Claim:
-    return deferred.claim(store, limit, 60, max_attempts, NOW + timedelta(seconds=seconds))
+def claim(store: Store, seconds: float = 0, limit: int = 1, max_attempts: int = 5) -> tasks.Claim:
+    return task_queue.claim(store, limit, 60, max_attempts, NOW + timedelta(seconds=seconds))
 
 
 def test_a_claim_takes_what_is_due_once(tasks: Store) -> None:
@@ -317,11 +318,11 @@ def test_a_lease_that_runs_out_lets_another_worker_in_and_the_first_write_nothin
     second = next(task for task in claim(tasks, seconds=121, limit=9).tasks if task.number == first.number)
 
     assert second.attempts == 2
-    assert deferred.fail(tasks, first, Failure("late"), 5, 30, NOW) is None
-    deferred.give_back(tasks, [first])
+    assert task_queue.fail(tasks, first, Failure("late"), 5, 30, NOW) is None
+    task_queue.give_back(tasks, [first])
     with tasks.transaction():
-        assert deferred.finish(tasks, [first]) == set()
-        assert deferred.finish(tasks, [second]) == {second.number}
+        assert task_queue.finish(tasks, [first]) == set()
+        assert task_queue.finish(tasks, [second]) == {second.number}
 
 
 def test_a_task_that_kills_its_workers_ends_as_dead(tasks: Store) -> None:
@@ -340,11 +341,11 @@ def test_a_running_task_is_not_retried(tasks: Store) -> None:
     claim(tasks)
 
     with pytest.raises(NoSuchTaskError, match="task 1 is running"):
-        deferred.retry(tasks, [2, 1], NOW)
+        task_queue.retry(tasks, [2, 1], NOW)
 
 
 def test_task_numbers_are_never_used_again(tasks: Store) -> None:
     entry = claim(tasks).tasks[0].entry
-    deferred.drop(tasks, [3])
+    task_queue.drop(tasks, [3])
     with tasks.transaction():
-        assert deferred.defer(tasks, "one", entry, None, NOW) == 4
+        assert task_queue.defer(tasks, "one", entry, None, NOW) == 4

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import events
 from brabeion_cli.base import Badge, CountBadge, DaysBadge, Progress, StreakBadge, SumBadge, ThresholdBadge
-from brabeion_cli.definition import definition_mistakes
-from brabeion_cli.engine import Engine
-from brabeion_cli.isolation import Guard
-from brabeion_cli.registry import Registry
-from brabeion_cli.store import Store
+from brabeion_cli.domain import events
+from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.project.validation import definition_mistakes
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.store.store import Store
 from tests.conftest import NOW, POINTS, Project
 
 BASIS = {"slug": "ready", "levels": ["Bronze", "Silver"], "events": ["e", "f"], "thresholds": [2, 4]}

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import recorder
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.channel import Channel
-from brabeion_cli.config import Config
-from brabeion_cli.isolation import Guard
-from brabeion_cli.lines import Block
-from brabeion_cli.messages import BlockRequest
-from brabeion_cli.recorder import Recorder
-from brabeion_cli.registry import Registry
-from brabeion_cli.store import Store
-from brabeion_cli.watch import SharedWatch
+from brabeion_cli.ingest import recorder
+from brabeion_cli.ingest.line_reader import Block
+from brabeion_cli.ingest.messages import BlockRequest
+from brabeion_cli.ingest.recorder import Recorder
+from brabeion_cli.project.config import Config
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.sandbox.channel import Channel
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.store.store import Store
 from tests.test_ingest import line
 
 USERS, EVENTS, LEVELS = 10, 3000, 2

@@ -14,16 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import events
 from brabeion_cli.base import Badge, BadgeAwarded, CountBadge, StreakBadge, SumBadge
-from brabeion_cli.engine import Engine
-from brabeion_cli.isolation import Guard
-from brabeion_cli.opening import open_store
-from brabeion_cli.registry import Registry
-from brabeion_cli.replay import Replay, Result
-from brabeion_cli.steps import Step
-from brabeion_cli.store import Store
-from brabeion_cli.stretch import Stretch
+from brabeion_cli.domain import events
+from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.replay.checkpoints import Step
+from brabeion_cli.replay.walk import Replay, Result
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW, Project
 
 START = datetime(2026, 3, 27, tzinfo=timezone.utc)

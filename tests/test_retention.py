@@ -17,16 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import deferred, events, late_counts, retention, soundness
 from brabeion_cli.base import CountBadge
-from brabeion_cli.entries import LAST_NUMBER, AsOf, Entry
-from brabeion_cli.grants import Grant
-from brabeion_cli.ledger import Ledger
-from brabeion_cli.opening import open_store
-from brabeion_cli.recorded import RecordedEvents
-from brabeion_cli.registry import Registry
-from brabeion_cli.store import Store
-from brabeion_cli.stretch import Stretch
+from brabeion_cli.database import late_counts, row_checks
+from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, Entry
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.store import retention, task_queue
+from brabeion_cli.store.event_log import RecordedEvents
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.reconciliation import Ledger
+from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW, Project
 
 BADGES = """
@@ -205,13 +206,13 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
         patch.setattr(late_counts, "FEW", few)
         for stream, days in rounds:
             record(store, stream, ever, horizon)
-            before = events.moment(START + timedelta(days=days))
+            before = timestamps.moment(START + timedelta(days=days))
             retention.prune(store, registry, before, ["a"], now=NOW)
             horizon = max(horizon, before)
             require_right_counts(store, ever, horizon)
         record(store, more, ever, horizon)
         require_right_counts(store, ever, horizon)
-        assert list(soundness.contradictions(store)) == []
+        assert list(row_checks.contradictions(store.database)) == []
 
 
 START = datetime(2026, 3, 27, tzinfo=timezone.utc)
@@ -233,7 +234,7 @@ def record(store: Store, stream: list[Any], ever: list[tuple[str, str, str]], ho
 def require_right_counts(store: Store, ever: list[tuple[str, str, str]], horizon: str) -> None:
     journal = RecordedEvents(store.database)
     for days in range(42):
-        at = events.moment(START + timedelta(days=days, hours=1))
+        at = timestamps.moment(START + timedelta(days=days, hours=1))
         for user in ("alice", "bob") if at >= horizon else ():
             count = journal.count(user, "a", AsOf(at, LAST_NUMBER))
             assert count == sum(each[:2] == ("a", user) and each[2] <= at for each in ever), (user, at)
@@ -291,7 +292,7 @@ def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
             event = store.add_event(made)
             store.add_award(Grant(user, "badge", 1, str(number * 7919 % 3000)), made.at, event)
             entry = Entry(event or 0, made.name, made.user, made.at, None, made.text)
-            task = deferred.defer(store, "badge", entry, made.text, NOW)
+            task = task_queue.defer(store, "badge", entry, made.text, NOW)
             store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (task * 7919 % 3000,))
     assert b"Xanthippe" in project.db.read_bytes()
     reader = sqlite3.connect(project.db)  # so that the log outlives the command
@@ -355,9 +356,9 @@ def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytes
     record(store, [("a", days, "alice", False) for days in (9, 5, 7, 1, 3)], [], "~")
     retention.rename(store, "alice", "alicia", now=NOW)
 
-    asof = AsOf(events.moment(START + timedelta(days=6)), LAST_NUMBER)
+    asof = AsOf(timestamps.moment(START + timedelta(days=6)), LAST_NUMBER)
     assert [RecordedEvents(store.database).count(user, "a", asof) for user in ("alice", "alicia")] == [0, 3]
-    assert list(soundness.contradictions(store)) == []
+    assert list(row_checks.contradictions(store.database)) == []
     assert {user for (user,) in store.database.execute_sql('SELECT "user" FROM late_counts')} == {"alicia"}
 
 

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brabeion_cli import events, render
+from brabeion_cli.cli import output
+from brabeion_cli.domain import events
 from tests.conftest import NOW, Project
 from tests.test_values import TEXT
 
@@ -302,19 +303,19 @@ def test_nothing_that_users_typed_reaches_a_terminal(site: Project, arguments: t
 
 @given(TEXT)
 def test_any_text_is_shown_as_one_line_that_does_nothing(text: str) -> None:
-    assert does_nothing(render.visible(text))
-    assert "\n" not in render.visible(text)
-    assert render.visible(render.visible(text)) == render.visible(text)
+    assert does_nothing(output.visible(text))
+    assert "\n" not in output.visible(text)
+    assert output.visible(output.visible(text)) == output.visible(text)
 
 
 @given(st.lists(TEXT, min_size=1, max_size=5))
 def test_any_text_comes_back_from_json_and_csv(texts: list[str]) -> None:
     rows = [{"a": text, "b": texts} for text in texts]
-    lines = list(render.csv_lines(("a", "a"), rows))
+    lines = list(output.csv_lines(("a", "a"), rows))
 
-    assert json.loads(render.json_text(rows)) == rows
-    assert [json.loads(line) for line in render.json_lines(rows)] == rows
-    assert does_nothing(render.json_text(rows))
+    assert json.loads(output.json_text(rows)) == rows
+    assert [json.loads(line) for line in output.json_lines(rows)] == rows
+    assert does_nothing(output.json_text(rows))
     _, *cells = csv.reader(io.StringIO("\n".join(lines) + "\n", newline=""))
     assert [[cell.removeprefix("'") for cell in row] for row in cells] == [
         [text.removeprefix("'")] * 2 for text in texts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brabeion_cli import render
+from brabeion_cli.cli import output
 from tests.conftest import Project
 
 STATEMENT = """'"; DROP TABLE events; DELETE FROM awards; --\\%_*?:user ?1"""
@@ -42,7 +42,7 @@ def test_what_looks_like_sql_is_data(project: Project, deferred: bool) -> None:
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", " =", "\u3000="])
 def test_a_spreadsheet_runs_no_cell(first: str) -> None:
-    _, line = render.csv_lines(["user"], [{"user": f"{first}1+1"}])
+    _, line = output.csv_lines(["user"], [{"user": f"{first}1+1"}])
 
     assert line.strip('"') == f"'{first}1+1"
 
@@ -61,9 +61,9 @@ def test_the_umask_says_who_may_read(project: Project, umask: str, mode: int) ->
 
 
 def test_nothing_but_messages_between_processes_is_unpickled() -> None:
-    package = Path(render.__file__).parent
+    package = Path(output.__file__).parents[1]
     using = {
         path.stem for path in package.rglob("*.py") if re.search(r"import (pickle|marshal|shelve)", path.read_text())
     }
 
-    assert using == {"channel", "children", "judging"}  # which copies by it what it made itself
+    assert using == {"channel", "process", "evaluation"}  # which copies by it what it made itself

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from brabeion_cli import deferred, maintenance, soundness
-from brabeion_cli.entries import Entry
-from brabeion_cli.events import make, moment
-from brabeion_cli.grants import Grant
-from brabeion_cli.store import Store
+from brabeion_cli.database import integrity, row_checks
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import make
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.store import task_queue
+from brabeion_cli.store.store import Store
 from tests.conftest import NOW
 
 
@@ -27,16 +29,16 @@ def filled(store: Store) -> Store:
             assert store.add_event(event) == number
             store.add_award(Grant("alice", "each", 1, "", number), event.at, number)
             entry = Entry(number, event.name, event.user, event.at, event.id, event.text)
-            deferred.defer(store, "slow", entry, '{"points":1}', NOW)
+            task_queue.defer(store, "slow", entry, '{"points":1}', NOW)
         store.add_award(Grant("bob", "points", 1, "post-1"), moment(NOW), None, "root", "won the quiz")
         store.add_award(Grant("bob", "each", 1, "", -1), moment(NOW), None, "root", "won it, too")
         store.database.execute_sql("UPDATE tasks SET due_at = NULL WHERE number = 7")
-    deferred.claim(store, 2, 60, 5, NOW)
+    task_queue.claim(store, 2, 60, 5, NOW)
     return store
 
 
 def test_a_sound_store_has_no_problems(filled: Store) -> None:
-    assert list(maintenance.problems(filled)) == []
+    assert list(integrity.problems(filled.database)) == []
 
 
 DAMAGE = [
@@ -99,16 +101,16 @@ def test_rows_that_no_sound_store_has_are_found(filled: Store, statements: str, 
     connection.execute("PRAGMA foreign_keys = 0")
     connection.executescript(statements)
 
-    assert message in "\n".join(maintenance.problems(filled))
+    assert message in "\n".join(integrity.problems(filled.database))
 
 
 def test_every_column_and_every_rule_is_tried(filled: Store) -> None:
-    for table, columns in soundness.COLUMNS.items():
+    for table, columns in row_checks.COLUMNS.items():
         rows = filled.database.execute_sql(f"SELECT name FROM pragma_table_info('{table}')").fetchall()
         assert [name for (name,) in rows] == list(columns)
     messages = [message.partition("neither")[0] for _, message in DAMAGE]
     by_command = ("awards without their event, or without giver and reason",)
-    for rule in soundness.RULES:
+    for rule in row_checks.RULES:
         assert rule in by_command or any(message.lstrip("0123456789 ") in rule for message in messages), rule
 
 
@@ -118,9 +120,9 @@ def test_tallies_may_have_been_counted_before_rows_went(filled: Store) -> None:
     for gone in ("number = 2", "number < 4", "number = 5"):
         connection.execute(f"DELETE FROM events WHERE {gone}")
         connection.commit()
-        assert soundness._wrong_tallies(connection) == 0
+        assert row_checks._wrong_tallies(connection) == 0
     connection.execute("UPDATE events SET tally = 8 WHERE number = 7")
-    assert soundness._wrong_tallies(connection) == 1
+    assert row_checks._wrong_tallies(connection) == 1
 
 
 def test_tallies_of_a_migration_count_what_was_recorded_later(filled: Store) -> None:
@@ -130,4 +132,4 @@ def test_tallies_of_a_migration_count_what_was_recorded_later(filled: Store) -> 
         "(SELECT number AS n, row_number() OVER (ORDER BY at, number) AS rank FROM events) WHERE n = number"
     )
 
-    assert list(maintenance.problems(filled)) == []
+    assert list(integrity.problems(filled.database)) == []

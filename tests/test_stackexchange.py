@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli import loader
+from brabeion_cli.project import loader
 from tests.conftest import Project, directory
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,13 @@ from typing import Any
 import peewee
 import pytest
 
-from brabeion_cli import maintenance, migrations, opening, sqlite
-from brabeion_cli.entries import LAST_NUMBER, AsOf
+from brabeion_cli.database import connection, integrity, migrations, schema
+from brabeion_cli.database.migrations import SCHEMA_VERSION
+from brabeion_cli.database.models import MODELS
+from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf
 from brabeion_cli.errors import (
     ForeignDatabaseError,
     NoDatabaseError,
@@ -26,12 +31,8 @@ from brabeion_cli.errors import (
     StoreError,
     StoreFullError,
 )
-from brabeion_cli.events import Event
-from brabeion_cli.grants import Grant
-from brabeion_cli.migrations import SCHEMA_VERSION
-from brabeion_cli.models import MODELS
-from brabeion_cli.opening import APPLICATION_ID, open_store
-from brabeion_cli.recorded import RecordedEvents
+from brabeion_cli.store.event_log import RecordedEvents
+from brabeion_cli.store.store import open_store
 
 ROOT = os.geteuid() == 0
 
@@ -154,8 +155,8 @@ def test_a_newer_schema_is_refused_untouched(path: Path) -> None:
 def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
     steps = [*migrations.MIGRATIONS, ["ALTER TABLE events ADD COLUMN colour TEXT"]]
-    monkeypatch.setattr(opening, "MIGRATIONS", steps)
-    monkeypatch.setattr(opening, "SCHEMA_VERSION", len(steps))
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", len(steps))
 
     with open_store(str(path)) as opened:
         assert (opened.migrated_from, opened.created) == (SCHEMA_VERSION, False)
@@ -216,7 +217,7 @@ def test_version_6_tells_late_ones_from_those_in_time(path: Path) -> None:
             for known in (number, LAST_NUMBER):
                 before = (other for n, other in enumerate(moments[:known], 1) if (other, n) <= (at, number))
                 assert journal.count("x", "e", AsOf(at, number, known=known)) == gone + sum(1 for _ in before)
-        assert list(maintenance.problems(migrated)) == []
+        assert list(integrity.problems(migrated.database)) == []
 
 
 def test_version_6_leaves_alone_what_a_prune_counted_in(path: Path) -> None:
@@ -235,7 +236,7 @@ def test_version_6_leaves_alone_what_a_prune_counted_in(path: Path) -> None:
         journal = RecordedEvents(migrated.database)
         counts = [journal.count("x", "e", AsOf(at(minute), LAST_NUMBER)) for minute in (300, 450, 500, 598, 800, 1000)]
         assert counts == [2, 2, 3, 101, 101, 102]
-        assert list(maintenance.problems(migrated)) == []
+        assert list(integrity.problems(migrated.database)) == []
 
 
 def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:
@@ -259,8 +260,8 @@ def _words(sql: str) -> list[str]:
 def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ["ALTER TABLE events ADD COLUMN colour TEXT", "no such statement"]
     made(path)
-    monkeypatch.setattr(opening, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
-    monkeypatch.setattr(opening, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr(schema, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
 
     with pytest.raises(StoreError):
         open_store(str(path))
@@ -342,8 +343,8 @@ def test_transactions_take_the_write_lock_at_once(path: Path) -> None:
 FILL = """
 import resource, sys
 from brabeion_cli.errors import StoreFullError
-from brabeion_cli.grants import Grant
-from brabeion_cli.opening import open_store
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.store.store import open_store
 
 with open_store(sys.argv[1]) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -367,4 +368,4 @@ def test_sqlite_saying_full_is_a_full_store() -> None:
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL  # type: ignore[misc]
 
-    assert isinstance(sqlite.store_error(peewee.OperationalError(error), "x.db"), StoreFullError)
+    assert isinstance(connection.store_error(peewee.OperationalError(error), "x.db"), StoreFullError)

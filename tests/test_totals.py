@@ -12,17 +12,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brabeion_cli import migrations, reports, soundness
-from brabeion_cli.events import Event
-from brabeion_cli.grants import Grant
-from brabeion_cli.opening import APPLICATION_ID, open_store
-from brabeion_cli.registry import Registry
-from brabeion_cli.reports import Filter
-from brabeion_cli.store import Store
+from brabeion_cli.database import migrations, row_checks
+from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import Event
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.store import reports
+from brabeion_cli.store.reports import Filter
+from brabeion_cli.store.store import Store, open_store
 from tests.conftest import POINTS, Project
 
 MOMENT = "2026-11-0{}T00:00:00.000000Z"
-RULES = [query for rule, query in soundness.RULES.items() if soundness.RECOUNT in rule]
+RULES = [query for rule, query in row_checks.RULES.items() if row_checks.RECOUNT in rule]
 
 THAT = '"user" = :user AND badge = :badge AND level = :level AND "key" = :key'
 INSERT = (
@@ -142,10 +143,10 @@ def test_totals_that_are_wrong_are_named_and_counted_anew(project: Project) -> N
 # What it costs
 
 AWARD = 'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, given_by, reason) VALUES '
-QUESTIONS: dict[str, Callable[[Registry], object]] = {
+QUESTIONS: dict[str, Callable[[Store, Registry], object]] = {
     "badges": reports.catalogue,
-    "leaderboard": lambda _: reports.leaders(limit=10),
-    "list": lambda registry: list(reports.awards(registry, Filter(user="user-7"))),
+    "leaderboard": lambda store, _: reports.leaders(store, limit=10),
+    "list": lambda store, registry: list(reports.awards(store, registry, Filter(user="user-7"))),
 }
 
 
@@ -177,7 +178,7 @@ def test_questions_about_many_awards_cost_no_more_than_about_few(tmp_path: Path,
     costs = []
     for users in (20, 2000):
         with filled(tmp_path / f"{users}.db", users) as store:
-            costs.append({name: steps(store, lambda ask=ask: ask(registry)) for name, ask in QUESTIONS.items()})
+            costs.append({name: steps(store, lambda ask=ask: ask(store, registry)) for name, ask in QUESTIONS.items()})
 
     assert costs[0] == costs[1]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli.grants import Grant
-from brabeion_cli.opening import open_store
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.store.store import open_store
 from tests.conftest import POINTS, Project, Result
 
 COMMANDS = [
@@ -45,9 +45,9 @@ FEW = ("fire", "process-queue", "list", "db verify")
 #: quick as starting Python for each. Where it is root's, permissions bind it all the same.
 BATCH = """
 import ctypes, importlib, json, os, struct, sys, tempfile
-from brabeion_cli.cli.group import COMMANDS, main
+from brabeion_cli.cli.app import COMMANDS, main
 for module in set(COMMANDS.values()):
-    importlib.import_module(f"brabeion_cli.cli.{module}")
+    importlib.import_module(f"brabeion_cli.cli.commands.{module}")
 if os.geteuid() == 0 and sys.platform == "linux":
     assert ctypes.CDLL(None).capset(struct.pack("Ii", 0x20080522, 0), bytes(24)) == 0
 results = []

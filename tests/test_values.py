@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brabeion_cli import events, frozen, strictjson
+from brabeion_cli.domain import events, serializer, strict_json
 from brabeion_cli.errors import EventError
 from tests.conftest import NOW
 
@@ -40,17 +40,17 @@ RICH = st.recursive(
 
 @given(PLAIN)
 def test_json_comes_back_as_it_went(value: Any) -> None:
-    assert strictjson.parse(strictjson.compact(value)) == value
+    assert strict_json.parse(strict_json.compact(value)) == value
 
 
 def test_canonical_text_tells_values_apart_that_python_finds_equal() -> None:
-    assert strictjson.canonical({"b": 1, "a": 2}) == strictjson.canonical({"a": 2, "b": 1})
-    assert len({strictjson.canonical(value) for value in (1, 1.0, True)}) == 3
+    assert strict_json.canonical({"b": 1, "a": 2}) == strict_json.canonical({"a": 2, "b": 1})
+    assert len({strict_json.canonical(value) for value in (1, 1.0, True)}) == 3
 
 
 @given(st.dictionaries(TEXT, RICH))
 def test_a_frozen_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
-    thawed = frozen.decode(frozen.encode(state))
+    thawed = serializer.decode(serializer.encode(state))
 
     assert thawed == state
     assert _types(thawed) == _types(state)
@@ -67,7 +67,7 @@ def _types(value: Any) -> Any:
 def test_a_repeated_hour_keeps_its_fold_and_zone() -> None:
     moment = datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Paris"))
 
-    thawed = frozen.decode(frozen.encode({"at": moment}))["at"]
+    thawed = serializer.decode(serializer.encode({"at": moment}))["at"]
 
     assert (thawed.tzinfo, thawed.fold, thawed.utcoffset()) == (moment.tzinfo, 1, moment.utcoffset())
 
@@ -100,7 +100,7 @@ class Zone(datetime.tzinfo):
 )
 def test_what_cannot_be_frozen_is_named(state: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
-        frozen.encode(state)
+        serializer.encode(state)
     assert message in str(caught.value)
 
 
@@ -109,7 +109,7 @@ def test_a_state_that_contains_itself_cannot_be_frozen() -> None:
     state["me"] = state
 
     with pytest.raises(ValueError, match="contains itself"):
-        frozen.encode(state)
+        serializer.encode(state)
 
 
 def make(name: object = "it_happened", state: object = None, **fields: Any) -> events.Event:

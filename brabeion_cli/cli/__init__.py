@@ -30,11 +30,11 @@ def run() -> None:
 def main() -> None:
     """The command `brabeion`, within a process.
 
-    Until all of it is loaded (`group.begin`), Ctrl-C ends the process in silence.
+    Until all of it is loaded (`app.begin`), Ctrl-C ends the process in silence.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(GARBAGE)
-    from brabeion_cli.cli import group
+    from brabeion_cli.cli import app
 
-    group.main()
+    app.main()

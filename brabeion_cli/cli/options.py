@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
-from brabeion_cli import config
-from brabeion_cli.config import Config
+from brabeion_cli.cli.output import visible
 from brabeion_cli.errors import BrabeionError, SetupError
-from brabeion_cli.render import visible
+from brabeion_cli.project import config
+from brabeion_cli.project.config import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -21,16 +21,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brabeion_cli import events
-from brabeion_cli.entries import Entry
-from brabeion_cli.events import Event, moment
-from brabeion_cli.grants import Grant
-from brabeion_cli.history import History
-from brabeion_cli.journal import Journal
-from brabeion_cli.judging import Case
-from brabeion_cli.late_counts import count_anew
-from brabeion_cli.opening import open_store
-from brabeion_cli.store import INSERT_EVENT, Store
+from brabeion_cli.database.late_counts import count_anew
+from brabeion_cli.domain import events
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.engine.evaluation import Case
+from brabeion_cli.engine.history import History
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import INSERT_EVENT, Store, open_store
 from tests.benchmarks.measure import Row, Settings, figure
 
 NAME, END, DAY = "visited", datetime(2026, 11, 22, 18, 19), timedelta(days=1)

@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from brabeion_cli import loader
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.config import BadgeDirectory
-from brabeion_cli.migrations import MIGRATIONS, SCHEMA_VERSION
-from brabeion_cli.opening import APPLICATION_ID
+from brabeion_cli.database.migrations import MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.project import loader
+from brabeion_cli.project.config import BadgeDirectory
 
 IN_TRANSACTION = 1000
 INSERT_EVENT = (

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from brabeion_cli import deferred, maintenance
-from brabeion_cli.entries import Entry
+from brabeion_cli.database import backup, integrity
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import make
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import BrabeionError
-from brabeion_cli.events import make, moment
-from brabeion_cli.grants import Grant
-from brabeion_cli.isolation import Failure
-from brabeion_cli.opening import open_store
-from brabeion_cli.store import Store
+from brabeion_cli.store import task_queue
+from brabeion_cli.store.store import Store, open_store
 
 PAGE = 4096
 SECTOR = 512
@@ -153,7 +154,7 @@ def verify(path: Path) -> bool:
     """Whether `brabeion db verify` would complain."""
     try:
         with open_store(str(path)) as store:
-            return bool(list(maintenance.problems(store)))
+            return bool(list(integrity.problems(store.database)))
     except BrabeionError:
         return True
 
@@ -198,7 +199,7 @@ def build(folder: Path, rng: random.Random) -> Site:
 
 
 def copied(store: Store, path: Path) -> list[bytes]:
-    maintenance.backup(store, str(path), overwrite=True)
+    backup.backup(store.database, store.path, str(path), overwrite=True)
     data = path.read_bytes()
     return [data[start : start + PAGE] for start in range(0, len(data), PAGE)]
 
@@ -226,18 +227,18 @@ def add_event(store: Store, rng: random.Random, number: int) -> None:
         store.add_award(Grant(user, "each-time", 1, "", number), event.at, number)
     if rng.random() < 0.1:
         frozen = json.dumps(state, ensure_ascii=False, separators=(",", ":")) if rng.random() < 0.5 else None
-        deferred.defer(store, f"slow_{rng.randrange(5)}", entry, frozen, at(number))
+        task_queue.defer(store, f"slow_{rng.randrange(5)}", entry, frozen, at(number))
 
 
 def work(store: Store, rng: random.Random, number: int) -> None:
     """Tasks are claimed, finished, put off and given up; a person gives an award and takes one."""
-    for task in deferred.claim(store, 1, 60, 3, at(number)).tasks:
+    for task in task_queue.claim(store, 1, 60, 3, at(number)).tasks:
         if rng.random() < 0.3:
             failure = Failure("ValueError: no such post", "slow.py:17")
-            deferred.fail(store, task, failure, rng.choice((1, 3)), 30, at(number))
+            task_queue.fail(store, task, failure, rng.choice((1, 3)), 30, at(number))
         elif rng.random() < 0.9:
             with store.transaction():
-                assert deferred.finish(store, [task])
+                assert task_queue.finish(store, [task])
     with store.transaction():
         reason = " ".join(rng.choices(WORDS, k=5))
         store.add_award(Grant(f"user-{number % 200}", "by-hand", 1), moment(at(number)), None, "root", reason)

@@ -20,30 +20,33 @@ class Guard(NamedTuple):
     full: bool = False  # whether the quick form is too quick to miss it
 
 
-OURS, NOT = "with store.transaction():\n        before", "if True:\n        before"
+OURS, NOT = "with database.write_transaction():\n        before", "if True:\n        before"
 
 GUARDS = [
-    Guard("immediate transactions", "R1", "sqlite", 'lock_type="IMMEDIATE"', 'lock_type="DEFERRED"'),
     Guard(
-        "patience", "R1", "sqlite",
+        "immediate transactions", "R1", "database/connection",
+        'lock_type="IMMEDIATE"', 'lock_type="DEFERRED"',
+    ),
+    Guard(
+        "patience", "R1", "database/connection",
         "or time.monotonic() >= deadline:\n                    raise", "or True:\n                    raise",
     ),
     Guard(
-        "fire is one transaction", "R2", "recorder",
+        "fire is one transaction", "R2", "ingest/recorder",
         "with self._engine.transaction():\n                recorded", "if True:\n                recorded",
     ),
-    Guard("unique ids", "R2", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("finish is one transaction", "R3", "settlement", "with store.transaction():\n", "if True:\n"),
-    Guard("a token for each claim", "R4", "deferred", "WHERE token = ?", "WHERE ? > ''"),
-    Guard("unique ids", "R5", "migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
-    Guard("creating is one transaction", "R6a", "opening", OURS, NOT),
-    Guard("the version is read again", "R6b", "opening", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
-    Guard("migrating is one transaction", "R6c", "opening", OURS, NOT),
-    Guard("a breath between transactions", "R14", "recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
-    Guard("transactions are short", "R14", "recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
+    Guard("unique ids", "R2", "database/migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("finish is one transaction", "R3", "queue/completion", "with store.transaction():\n", "if True:\n"),
+    Guard("a token for each claim", "R4", "store/task_queue", "WHERE token = ?", "WHERE ? > ''"),
+    Guard("unique ids", "R5", "database/migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("creating is one transaction", "R6a", "database/schema", OURS, NOT),
+    Guard("the version is read again", "R6b", "database/schema", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
+    Guard("migrating is one transaction", "R6c", "database/schema", OURS, NOT),
+    Guard("a breath between transactions", "R14", "ingest/recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
+    Guard("transactions are short", "R14", "ingest/recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
     Guard(
-        "SQLite copies", "R15", "maintenance",
-        "store.database.raw().backup(copy)", "__import__('shutil').copyfile(store.path, partial)",
+        "SQLite copies", "R15", "database/backup",
+        "database.raw().backup(copy)", "__import__('shutil').copyfile(source, partial)",
     ),
 ]  # fmt: skip
 
@@ -56,6 +59,6 @@ def source(guard: Guard) -> Path:
 def copy_without(guard: Guard, folder: Path) -> Path:
     """A copy of the package without the guard; where to put on the path to use it."""
     shutil.copytree(PACKAGE, folder / "brabeion_cli", ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "brabeion_cli" / source(guard).name
+    path = folder / "brabeion_cli" / source(guard).relative_to(PACKAGE)
     path.write_text(path.read_text().replace(guard.text, guard.without))
     return folder

@@ -174,7 +174,7 @@ def _end_once(site: Project, work: Work, seconds: float, signals: Sequence[signa
 
 def _before_us(err: bytes) -> bool:
     """Whether Python was ended while it started, before any line of ours could run."""
-    return b"Traceback" in err and b"brabeion_cli/cli/group.py" not in err
+    return b"Traceback" in err and b"brabeion_cli/cli/app.py" not in err
 
 
 def _undisturbed(site: Project, *commands: Sequence[str], queries: Sequence[str] = TABLES) -> tuple[list[Any], float]:

@@ -9,9 +9,10 @@ import sqlite3
 import time
 from pathlib import Path
 
-from brabeion_cli.maintenance import schema_problems
-from brabeion_cli.migrations import SCHEMA_VERSION, VERSION_1
-from brabeion_cli.opening import APPLICATION_ID, open_store
+from brabeion_cli.database.integrity import schema_problems
+from brabeion_cli.database.migrations import SCHEMA_VERSION, VERSION_1
+from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.store.store import open_store
 from tests.conftest import Project
 from tests.faults.killing import FIRE
 from tests.faults.scenario import Figures, killed, no_orphans, require_sound
@@ -105,7 +106,7 @@ def _version(site: Project, figures: Figures) -> str:
         return "old"
     figures.require("version", version, SCHEMA_VERSION)
     with open_store(str(site.db)) as store:
-        figures.broken += schema_problems(store)
+        figures.broken += schema_problems(store.database)
     return "new"
 
 

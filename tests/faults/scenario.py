@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brabeion_cli import maintenance
-from brabeion_cli.opening import open_store
+from brabeion_cli.database import integrity
+from brabeion_cli.store.store import open_store
 from tests.conftest import POINTS, Project
 
 MARK = "FAULT_RUN"  # a variable that all processes of a run carry, so that orphans can be told
@@ -99,7 +99,7 @@ def _carrying(mark: str) -> list[int]:
 def require_sound(site: Project, figures: Figures) -> None:
     """The store passes `db verify`."""
     with open_store(str(site.db)) as store:
-        figures.broken += [f"db verify: {problem}" for problem in maintenance.problems(store)]
+        figures.broken += [f"db verify: {problem}" for problem in integrity.problems(store.database)]
 
 
 def rows(site: Project, *queries: str) -> list[Any]:

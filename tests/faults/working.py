@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from brabeion_cli.children import GRACE
-from brabeion_cli.worker import SLACK
+from brabeion_cli.queue.dispatcher import SLACK
+from brabeion_cli.sandbox.process import GRACE
 from tests.conftest import Project
 from tests.faults.scenario import Figures, killed, no_orphans, require_sound
 from tests.faults.writing import require_each_once

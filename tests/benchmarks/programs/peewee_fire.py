@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import click
 import peewee
 
-from brabeion_cli.models import MODELS, Award, Event
+from brabeion_cli.database.models import MODELS, Award, Event
 
 
 @click.command()

@@ -5,18 +5,18 @@ and children come to an end by themselves, because one that is killed leaves no 
 import importlib
 import sys
 
-from brabeion_cli import children
 from brabeion_cli.cli import main
+from brabeion_cli.sandbox import process
 
 SLOWER = 50
-HOLDING = {"ingest": "recorder", "replay": "steps"}  # no more than a command itself imports
+HOLDING = {"ingest": "ingest.recorder", "replay": "replay.checkpoints"}  # no more than a command itself imports
 
 for command, name in HOLDING.items():
     if command in sys.argv:
         module = importlib.import_module(f"brabeion_cli.{name}")
         assert module.HOLD
         module.HOLD *= SLOWER
-assert children.GLANCE
-children.GLANCE *= SLOWER
-children.Child.kill = children.Child.end
+assert process.GLANCE
+process.GLANCE *= SLOWER
+process.Child.kill = process.Child.end
 main()

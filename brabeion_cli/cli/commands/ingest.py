@@ -1,0 +1,134 @@
+"""`ingest`: a stream of events in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import click
+
+from brabeion_cli.cli import options, output
+from brabeion_cli.cli.failures import Failures
+from brabeion_cli.domain.outcomes import place
+from brabeion_cli.engine.messages import Announced
+from brabeion_cli.errors import FileProblemError
+from brabeion_cli.ingest.client import Intake
+from brabeion_cli.ingest.line_reader import Input
+from brabeion_cli.ingest.messages import Slice
+
+COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
+
+
+@click.command("ingest")
+@click.argument("file", type=options.PATH, default="-")
+@click.option(
+    "--rejects", type=options.PATH, metavar="FILE", help="Write the lines that were refused there, as they came."
+)
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or whose badge fails.")
+@options.as_json
+@options.everywhere
+def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json: bool) -> int:
+    """Record a stream of events: NDJSON from FILE (also .gz) or stdin.
+
+    A line is {"event", "user", "at", "id", "state"}; only event and a user are needed.
+
+    \b
+        echo '{"event": "points_awarded", "user": "bob", "state": {"points": 5001}}' | brabeion ingest
+    """
+    config = options.resolve()
+    if file == "-" and sys.stdin is not None and sys.stdin.isatty():
+        options.notice("reading events from the terminal, one JSON object a line; Ctrl-D ends")
+    source = Input(file)
+    counts: Counter[str] = Counter()
+    teller = _Teller()
+    kept = _Rejects(rejects, source, config.db) if rejects else None
+    try:
+        with (
+            output.progress("ingest", source.size) as meter,
+            contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))) as intake,
+        ):
+
+            def take(results: Iterable[Slice | Announced]) -> None:
+                for result in results:
+                    if isinstance(result, Slice):
+                        counts.update(result.counts)
+                        if kept is not None:
+                            kept.write(result)
+                        meter(source.position, f"{counts['lines']:,} lines")
+                    teller.tell(result)
+
+            intake.start()  # what is wrong with badges or database is told before the first line comes
+            try:
+                take(intake.ingest(source.blocks(), stop_on_error=stop_on_error))
+            except (KeyboardInterrupt, SystemExit):
+                take(intake.left())
+                raise
+    except FileProblemError as error:
+        if not counts["recorded"]:
+            raise
+        options.complain(f"{error}. What came before is recorded")
+        return 1
+    finally:  # also when it was cut short: all of it is on disk
+        _summary(counts, as_json, teller)
+    return 1 if counts["rejected"] or counts["errors"] else 0
+
+
+class _Rejects:
+    """The file of refused lines; opened when the first lines are settled, so that a run which fails before keeps it."""
+
+    def __init__(self, path: str, source: Input, db: str) -> None:
+        self._path, self._source = path, source
+        self._file: BinaryIO | None = None
+        if source.is_file(path) or (os.path.exists(path) and os.path.exists(db) and os.path.samefile(path, db)):
+            raise FileProblemError(f"--rejects {path} is the input or the database itself; name another file")
+
+    def write(self, result: Slice) -> None:
+        """Write the refused lines of a transaction, as they came."""
+        try:
+            if self._file is None:
+                self._file = open(self._path, "wb", buffering=0)
+            for line in result.rejected:
+                self._file.write((self._source.mark if line.number == 1 else b"") + line.data + b"\n")
+        except OSError as error:
+            raise FileProblemError(f"cannot write the rejects to {self._path}: {error.strerror}") from error
+
+
+def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
+    """What was done."""
+    teller.sum_up()
+    if as_json:
+        click.echo(output.json_text({name: counts[name] for name in COUNTS}))
+    else:
+        numbers = {name: f"{counts[name]:,}" for name in COUNTS}
+        click.echo(
+            "{lines} lines: {recorded} recorded, {duplicates} duplicates, {rejected} rejected; "
+            "{awarded} awarded, {queued} queued, {errors} errors".format(**numbers)
+        )
+
+
+class _Teller:
+    """Says on stderr what an operator has to know while a stream goes by."""
+
+    def __init__(self) -> None:
+        self._failures = Failures()
+        self._unheard: Counter[str] = Counter()
+
+    def tell(self, result: Slice | Announced) -> None:
+        if isinstance(result, Announced):
+            for text in result.failures:
+                options.notice(text)
+            return
+        for line in result.rejected:
+            options.complain(f"line {line.number}: {line.reason}")
+        for number, badge, failure in result.failed:
+            self._failures.tell(badge, f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
+        self._unheard.update(result.unheard)
+
+    def sum_up(self) -> None:
+        self._failures.sum_up("`brabeion queue list` shows each")
+        for event, count in self._unheard.items():
+            options.notice(f"no badge listens to {event!r} ({count:,} recorded)")

@@ -1,0 +1,83 @@
+"""`user`: a user leaves, or gets another name."""
+
+from __future__ import annotations
+
+import click
+
+from brabeion_cli.cli import options, output
+from brabeion_cli.store import retention
+from brabeion_cli.store.retention import Traces
+from brabeion_cli.store.store import open_store
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+
+
+@click.group("user")
+@options.everywhere
+def user_command() -> None:
+    """Forget a user, or give one another name.
+
+    \b
+        brabeion user rename alice alicia
+    """
+
+
+@user_command.command("forget")
+@click.argument("user")
+@dry_run_option
+@options.as_json
+@options.everywhere
+def forget_command(user: str, dry_run: bool, as_json: bool) -> int:
+    """Delete a user's events, awards and tasks, down to the last byte.
+
+    \b
+        brabeion user forget alice
+    """
+    with open_store(options.resolve().db) as store:
+        traces = retention.forget(store, user, now=options.now(), dry_run=dry_run)
+        obstacle = None if dry_run else retention.erase(store)
+    counts = traces._asdict()
+    if as_json:
+        end = {"dry_run": True} if dry_run else {"erased": obstacle is None}
+        click.echo(output.json_text({"user": user, **counts} | end))
+    else:
+        options.say(f"{'would forget' if dry_run else 'forgot'} {user}: {_counted(traces)}")
+    if traces.left_to_others:
+        options.notice(f"{traces.left_to_others:,} awards of others stay, which were earned by events of {user}")
+    _tell_mentions(user, traces, f"a replay may award {user} for them")
+    if not dry_run:
+        options.notice("backups, and files that were ingested, are not touched")
+    if obstacle is not None:
+        options.complain(f"{obstacle}. Deleted it is, but the file may still hold the bytes: see docs/store.md")
+    return 0 if obstacle is None else 1
+
+
+@user_command.command("rename")
+@click.argument("user")
+@click.argument("name")
+@dry_run_option
+@options.as_json
+@options.everywhere
+def rename_command(user: str, name: str, dry_run: bool, as_json: bool) -> None:
+    """Give a user another name, with all events, awards and tasks. It must be nobody's.
+
+    \b
+        brabeion user rename alice alicia
+    """
+    with open_store(options.resolve().db) as store:
+        traces = retention.rename(store, user, name, now=options.now(), dry_run=dry_run)
+    if as_json:
+        counts = {key: value for key, value in traces._asdict().items() if key != "left_to_others"}
+        click.echo(output.json_text({"user": user, "name": name, **counts} | ({"dry_run": True} if dry_run else {})))
+    else:
+        options.say(f"{'would rename' if dry_run else 'renamed'} {user} to {name}: {_counted(traces)}")
+    _tell_mentions(user, traces, f"a replay may award {user} for them, not {name}")
+
+
+def _counted(traces: Traces) -> str:
+    return f"{traces.events:,} events, {traces.awards:,} awards, {traces.tasks:,} tasks"
+
+
+def _tell_mentions(user: str, traces: Traces, then: str) -> None:
+    if traces.mentions:
+        options.notice(f"{traces.mentions:,} events that stay name {user} in their state, which is not changed; {then}")

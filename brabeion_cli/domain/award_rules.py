@@ -1,0 +1,100 @@
+"""The award rules: what `award()` answered → the awards to enter, pure and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from brabeion_cli.base import Badge, BadgeAwarded
+from brabeion_cli.domain.events import text_or_number
+from brabeion_cli.errors import EventError
+
+NO_KEY = ""
+"""The key of an award that has none: text, because NULLs are never equal and so would never be unique."""
+
+ANY_OCCASION = 0
+"""The occasion of an award that is given once; for a `multiple` badge without a key each event is another one."""
+
+
+class Grant(NamedTuple):
+    """One award to enter; all five fields together are unique in the store.
+
+    `implied` marks the lower levels that a cumulative badge grants: where they are held, nobody needs to hear of it.
+    """
+
+    user: str
+    badge: str
+    level: int
+    key: str = NO_KEY
+    occasion: int = ANY_OCCASION
+    implied: bool = False
+
+
+class WrongAnswerError(Exception):
+    """`award()` answered what no badge may answer."""
+
+
+def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
+    """The grants behind an answer (not None), in the order in which they are entered. Raises `WrongAnswerError`."""
+    if not isinstance(answer, BadgeAwarded):
+        kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
+        raise WrongAnswerError(
+            f"award() of badge {badge.slug!r} answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None"
+        )
+    if answer.also == ():
+        return _levels(badge, answer, user, occasion)
+    grants: list[Grant] = []
+    for awarded in _flat(badge, answer):
+        grants += _levels(badge, awarded, user, occasion)
+    return list(dict.fromkeys(grants))
+
+
+def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
+    yield answer
+    if not isinstance(answer.also, (list, tuple)):
+        raise WrongAnswerError(
+            f"award() of badge {badge.slug!r} answered also={answer.also!r:.120}; it must be a list of BadgeAwarded"
+        )
+    for further in answer.also:
+        if not isinstance(further, BadgeAwarded):
+            raise WrongAnswerError(
+                f"award() of badge {badge.slug!r} answered with {further!r:.120} in also; only BadgeAwarded go there"
+            )
+        yield from _flat(badge, further)
+
+
+def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> list[Grant]:
+    level = awarded.level
+    if type(level) is not int or not 0 < level <= len(badge.levels):
+        level = checked_level(badge, level)
+    try:
+        who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
+        key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
+    except EventError as error:
+        raise WrongAnswerError(f"award() of badge {badge.slug!r} answered {awarded!r:.200}: {error}") from None
+    return of_level(badge, level, who, key, occasion)
+
+
+def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> list[Grant]:
+    """The grants behind one level: itself and, for a cumulative badge, the lower ones first.
+
+    `occasion` counts only where a `multiple` badge is given without a key.
+    """
+    occasion = occasion if badge.multiple and key == NO_KEY else ANY_OCCASION
+    if not badge.cumulative:
+        return [Grant(user, badge.slug, level, key, occasion)]
+    lower = [Grant(user, badge.slug, below, key, occasion, implied=True) for below in range(1, level)]
+    return [*lower, Grant(user, badge.slug, level, key, occasion)]
+
+
+def checked_level(badge: Badge, level: object) -> int:
+    """The level as a number from 1; None stands for the only one. Raises `WrongAnswerError`."""
+    count = len(badge.levels)
+    if level is None:
+        if count > 1:
+            raise WrongAnswerError(f"no level: badge {badge.slug!r} has {count}, so say which (from 1)")
+        return 1
+    if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= count:
+        has = "has one level" if count == 1 else f"has levels 1 to {count}"
+        raise WrongAnswerError(f"level is {level!r:.80}; badge {badge.slug!r} {has}, counted from 1")
+    return int(level)

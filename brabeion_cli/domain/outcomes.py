@@ -1,0 +1,120 @@
+"""What became of an event: an `Outcome` for each badge that was asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import Event
+
+if TYPE_CHECKING:
+    from brabeion_cli.base import Badge
+    from brabeion_cli.domain.timeline import Entry
+
+
+class Failure(NamedTuple):
+    """Why a piece of badge code gave no answer: `ZeroDivisionError: division by zero`, at `odd.py:14`."""
+
+    error: str
+    where: str | None = None
+
+
+AWARDED, HELD, REVOKED, NONE, QUEUED, ERROR = "awarded", "held", "revoked", "none", "queued", "error"
+DATED_BACK = "dated back"  # held, by an event that is later: only where events are judged out of turn
+
+
+class Outcome(NamedTuple):
+    """What one badge answered to an event. `outcome` is awarded, held, revoked, none, queued or error; `task` is the
+    number in the queue of what is to be evaluated (again) later.
+    """
+
+    badge: str
+    outcome: str
+    user: str | None = None
+    level: int | None = None
+    level_name: str | None = None
+    key: str | None = None
+    task: int | None = None
+    error: str | None = None
+    where: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that belong to this outcome, as the documented JSON has them."""
+        fields: dict[str, tuple[str, ...]] = {
+            NONE: (),
+            QUEUED: ("task",),
+            ERROR: ("error", "where", "task"),
+        }
+        chosen = fields.get(self.outcome, ("user", "level", "level_name", "key"))
+        return {"badge": self.badge, "outcome": self.outcome} | {name: getattr(self, name) for name in chosen}
+
+
+class NewAward(NamedTuple):
+    """An award that was not there before; `event` is the journal's number (None: by hand), `at` the moment of it."""
+
+    grant: Grant
+    event: int | None
+    at: str
+
+
+class Recorded(NamedTuple):
+    """An event in the journal, and what came of it. A duplicate has no outcomes."""
+
+    event: Event
+    duplicate: bool
+    outcomes: list[Outcome]
+    awards: list[NewAward]
+
+
+class Results(Protocol):
+    """Who is told what becomes of events while they are recorded, badge by badge."""
+
+    def unheard(self, event: str) -> None:
+        """No badge listens to an event of that name."""
+
+    def unearned(self, badge: Badge) -> None:
+        """The badge awards nothing."""
+
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+        """A grant of the badge is awarded, held or revoked; `entry` earned it."""
+
+    def queued(self, badge: Badge, task: int) -> None:
+        """The badge answers later."""
+
+    def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
+        """The badge failed, and is asked again later where there is a task."""
+
+
+class Collected:
+    """Results that are kept."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.awards: list[NewAward] = []
+
+    def unheard(self, event: str) -> None:
+        """Nothing to keep."""
+
+    def unearned(self, badge: Badge) -> None:
+        self.outcomes.append(Outcome(badge.slug, NONE))
+
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+        self.outcomes.append(outcome_of(grant, badge.detail(grant.level).name, outcome))
+        if outcome == AWARDED:
+            self.awards.append(NewAward(grant, entry.number, entry.at))
+
+    def queued(self, badge: Badge, task: int) -> None:
+        self.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
+
+    def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
+        self.outcomes.append(Outcome(badge.slug, ERROR, task=task, **failure._asdict()))
+
+
+def outcome_of(grant: Grant, level_name: str, outcome: str) -> Outcome:
+    """An outcome that tells of one award."""
+    return Outcome(grant.badge, outcome, grant.user, grant.level, level_name, grant.key or None)
+
+
+def place(failure: Failure) -> str:
+    """`ZeroDivisionError: division by zero (odd.py:14)`."""
+    return failure.error + (f" ({failure.where})" if failure.where else "")

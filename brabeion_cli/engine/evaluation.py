@@ -1,0 +1,115 @@
+"""Asks a badge about one entry of the journal: its state, its history, its answer."""
+
+from __future__ import annotations
+
+import json
+import marshal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from brabeion_cli import locations
+from brabeion_cli.base import Badge
+from brabeion_cli.domain import award_rules, serializer
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.timeline import AsOf, Entry
+from brabeion_cli.engine.history import History
+from brabeion_cli.sandbox.guard import BadgeFailedError
+from brabeion_cli.store.journal import Journal
+
+T = TypeVar("T")
+
+CONTAINERS = frozenset((dict, list))  # in a state; nothing else that JSON knows can be changed
+POSITION_BITS = 44  # below which an occasion has the event's number
+
+
+class Ask(Protocol):
+    """Runs a piece of work that calls a badge, as `Guard.call` does. Raises `BadgeFailedError`."""
+
+    def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
+        """What `work()` returns."""
+
+
+class Case:
+    """An entry, with all that badges are told when they are asked about it.
+
+    With `hindsight` they see what was recorded after it, too, as far as it is dated before it.
+    """
+
+    def __init__(
+        self, entry: Entry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
+    ) -> None:
+        self.entry = entry
+        self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
+        fields: dict[str, Any] = json.loads(entry.text) if state is None else state
+        self._state = {**fields, "user": entry.user, "history": self.history}
+        self._copies = [] if _is_flat(entry.text) else _copies(fields)
+
+    @property
+    def occasion(self) -> int:
+        """What makes an award for it another one than for any other entry."""
+        return self.entry.number + (self.entry.position << POSITION_BITS)
+
+    def state(self) -> dict[str, Any]:
+        """What one badge is told, for a call with `**`: that makes it a dictionary of the badge's own."""
+        for name, copy in self._copies:
+            self._state[name] = copy()
+        return self._state
+
+    def thawed(self, text: str) -> dict[str, Any]:
+        """The state that the badge's `freeze()` returned."""
+        return {**serializer.decode(text), "user": self.entry.user, "history": self.history}
+
+
+def _is_flat(text: str) -> bool:
+    """Whether a state's JSON has nothing in it that badges could share and change; at a glance, and rather not."""
+    return text.find("{", 1) < 0 and "[" not in text
+
+
+def _copies(state: dict[str, Any]) -> list[tuple[str, Callable[[], Any]]]:
+    """The fields that badges could share and change, each with what makes another copy of its value."""
+    return [(name, _copier(value)) for name, value in state.items() if type(value) in CONTAINERS]
+
+
+def _copier(value: Any) -> Callable[[], Any]:
+    within = value if type(value) is list else value.values()
+    if CONTAINERS.isdisjoint(map(type, within)):
+        copy: Callable[[], Any] = value.copy
+        return copy
+    return partial(marshal.loads, marshal.dumps(value))  # the quickest way to copy what is nested deeper
+
+
+def freeze(badge: Badge, case: Case, ask: Ask) -> str:
+    """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
+    state = case.state()
+
+    def kept() -> str:
+        # Encoded under guard, too: what it returns may have methods of its own.
+        answer = badge.freeze(**state)
+        if isinstance(answer, Mapping):
+            answer = {key: value for key, value in answer.items() if key not in ("user", "history")}
+        return serializer.encode(answer)
+
+    return ask(badge, kept)
+
+
+def judge(badge: Badge, case: Case, ask: Ask, text: str | None = None) -> list[Grant]:
+    """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`.
+
+    A deferred badge is told what its `freeze()` returned: `text`, or where that is None, what it returns now.
+    """
+    if text is None and badge.async_:
+        text = freeze(badge, case, ask)
+    state = case.state() if text is None else case.thawed(text)
+
+    def grants_of_answer() -> list[Grant]:
+        answer = badge.award(**state)
+        return [] if answer is None else award_rules.from_answer(badge, answer, case.entry.user, case.occasion)
+
+    try:
+        return ask(badge, grants_of_answer)
+    except BadgeFailedError as error:
+        if isinstance(error.__cause__, award_rules.WrongAnswerError):
+            where = locations.short(locations.of_class(type(badge), "award"))
+            raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
+        raise

@@ -1,0 +1,151 @@
+"""Badge files → registry."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from brabeion_cli import locations
+from brabeion_cli.errors import BadgeLoadError, ConfigError
+from brabeion_cli.project import compat, trust
+from brabeion_cli.project.config import BadgeDirectory
+from brabeion_cli.project.registry import Registry, badges
+
+ASYNC_AS_NAME = r"\basync\s*[:=]"
+PACKAGE_PREFIX = "brabeion_badges_"
+OURS = os.path.dirname(os.path.dirname(__file__))
+_package_numbers = itertools.count(1)
+
+
+def load(directories: Iterable[BadgeDirectory]) -> Registry:
+    """Execute the `*.py` files straight in each directory, sorted, without `_*`; return the registry they filled.
+
+    Files of one directory are one package: `from ._shared import RULES` works among them. What they print goes to
+    stderr. Raises `BadgeLoadError` with every mistake in every file; `ConfigError` for a directory that is not there.
+    """
+    compat.install()
+    seen: set[str] = set()
+    with badges.collecting_mistakes() as mistakes, _stdout_as_stderr(), _no_bytecode():
+        for directory in directories:
+            files = _badge_files(directory)
+            package = _package(directory.path)
+            for path in files:
+                if (real := os.path.realpath(path)) not in seen:
+                    seen.add(real)
+                    mistakes += _execute(package, path)
+    _reopen_stderr()
+    if mistakes:
+        many = f"{len(mistakes)} mistakes in badge modules" if len(mistakes) > 1 else "a mistake in a badge module"
+        raise BadgeLoadError("\n".join([f"{many}:", *mistakes]))
+    return badges
+
+
+def _badge_files(directory: BadgeDirectory) -> list[str]:
+    way_out = f"--badges {directory.path} (or BRABEION_BADGES)"
+    if directory.searched:
+        trust.require_ours(directory.path, way_out)
+    try:
+        names = sorted(os.listdir(directory.path))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no badge directory {directory.path} (from {directory.origin}): "
+            "`brabeion init` writes a first one, --badges DIR names another"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"badge directory {directory.path} (from {directory.origin}): {error.strerror}") from error
+    files = [
+        path for name in names if name.endswith(".py") and not os.path.isdir(path := os.path.join(directory.path, name))
+    ]
+    if directory.searched:
+        for path in files:  # also those with _, which the others may import
+            trust.require_ours(path, way_out)
+    return [path for path in files if not os.path.basename(path).startswith(("_", "."))]
+
+
+def _package(path: str) -> str:
+    """A package of its own for each directory, each time: no name of a badge file can hide another module."""
+    name = f"{PACKAGE_PREFIX}{next(_package_numbers)}"
+    package = ModuleType(name)
+    package.__path__ = [path]
+    sys.modules[name] = package
+    return name
+
+
+def _execute(package: str, path: str) -> list[str]:
+    """Execute one badge file; return what is wrong with it, as lines with file and line."""
+    name = f"{package}.{os.path.basename(path).removesuffix('.py').replace('.', '_')}"
+    if name in sys.modules:  # another file of the directory imported it already
+        return []
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # a .py file always has one
+    module = importlib.util.module_from_spec(spec)
+    # Entered before execution: dataclasses, pickle and typing look their module up by its name.
+    sys.modules[name] = module
+    process = os.getpid()
+    try:
+        # Always from the source: a cached compilation is recognised by second and size, which misses a quick edit.
+        with open(path, "rb") as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    except SyntaxError as error:
+        mistake = _syntax_mistake(error, path)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a person's, not the file's
+        place = locations.of_failure(error.__traceback__, os.path.dirname(path))
+        if place is None or place[0].startswith(OURS + os.sep):
+            place = (path, 1)  # it could not even be read
+        mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
+    else:
+        return []
+    finally:
+        if os.getpid() != process:
+            os._exit(0)  # a child that the file forked has come back: it must not go on as us
+    del sys.modules[name]
+    return [mistake]
+
+
+def _syntax_mistake(error: SyntaxError, path: str) -> str:
+    hint = ""
+    if re.search(ASYNC_AS_NAME, error.text or ""):
+        hint = " (write async_ instead of async, which is a keyword since Python 3.7)"
+    return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{hint}"
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+@contextlib.contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """For Python code and for the commands that it starts."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # an application may have closed either
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 1)
+            os.dup2(2, 1)
+        yield
+
+
+def _reopen_stderr() -> None:
+    """For what is to be told yet, where a file has closed it or taken it apart: it may have taken it for stdout."""
+    try:
+        closed = sys.stderr is not None and sys.stderr.closed
+    except ValueError:  # without its buffer it does not even know
+        closed = True
+    if closed:
+        with contextlib.suppress(OSError):
+            sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)

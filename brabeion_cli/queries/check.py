@@ -1,0 +1,100 @@
+"""`check`: loads everything, and collects all that is wrong."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from brabeion_cli.base import Badge
+from brabeion_cli.database.integrity import schema_problems
+from brabeion_cli.database.migrations import SCHEMA_VERSION
+from brabeion_cli.engine import bootstrap
+from brabeion_cli.errors import BrabeionError, StoreDamagedError
+from brabeion_cli.locations import of_class
+from brabeion_cli.project import config, loader
+from brabeion_cli.project.config import Config
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.queries import health
+from brabeion_cli.store.store import open_store
+
+
+@dataclass
+class Result:
+    """What was resolved, and from where; what is wrong, and what is odd."""
+
+    settings: list[tuple[str, str, str]]
+    badges: int = 0
+    schema: int | None = None
+    problems: list[BrabeionError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """The highest of what is wrong; 0 where nothing is."""
+        return max((problem.exit_status for problem in self.problems), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON."""
+        return {
+            "ok": not self.problems,
+            "settings": {name: [] for name, _, _ in self.settings}
+            | {name: {"value": value, "from": origin} for name, value, origin in self.settings if name != "badges"}
+            | {"badges": [{"value": v, "from": o} for name, v, o in self.settings if name == "badges"]},
+            "badges": self.badges,
+            "schema": self.schema,
+            "problems": [str(problem) for problem in self.problems],
+            "warnings": self.warnings,
+        }
+
+
+def check(settings: Config, now: datetime) -> Result:
+    """Load the badges and open the store of a configuration."""
+    result = Result(list(config.describe(settings)))
+    try:
+        bootstrap.try_loading(settings)
+        registry = loader.load(settings.badges)
+        result.badges = len(registry)
+        result.warnings += _unregistered(registry)
+        if not registry:
+            result.warnings.append("no badges are registered: every event is recorded, and earns nothing")
+    except BrabeionError as error:
+        result.problems.append(error)
+    try:
+        with open_store(settings.db) as store:
+            result.schema = SCHEMA_VERSION
+            damage = [StoreDamagedError(f"{settings.db}: {what}") for what in schema_problems(store.database)]
+            result.problems += damage
+            if not damage:
+                result.warnings += health.warnings(store, _cron_line(settings), now)
+    except BrabeionError as error:
+        result.problems.append(error)
+    return result
+
+
+def _cron_line(settings: Config) -> str:
+    """What has cron run the queue of this configuration."""
+    named = [("--config", settings.file)] if settings.file else []
+    named += [("--db", settings.db)] if settings.origins["db"] != settings.file else []
+    named += [("--badges", badges.path) for badges in settings.badges if badges.origin != settings.file]
+    options = " ".join(f"{option} {shlex.quote(path)}" for option, path in named)
+    line = f"* * * * *  brabeion {options} process-queue --max-time 50"
+    return line.replace("%", r"\%")  # which ends a line of cron otherwise
+
+
+def _unregistered(registry: Registry) -> list[str]:
+    """Badge classes with a slug that some badge file defines and nobody registered."""
+    warnings = []
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(loader.PACKAGE_PREFIX):
+            continue
+        for value in vars(module).values():
+            ours = isinstance(value, type) and issubclass(value, Badge) and value.__module__ == name
+            if ours and "slug" in vars(value) and value not in registry:
+                file, line = of_class(value) or (name, 1)
+                warnings.append(
+                    f"{file}:{line}: {value.__name__} is never registered; write badges.register({value.__name__})"
+                )
+    return warnings

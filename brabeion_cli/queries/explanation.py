@@ -1,0 +1,105 @@
+"""Why a user has a badge, or has it not: what is on record, and what the badge answers now."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from brabeion_cli.base import Badge
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.suggestions import near_matches
+from brabeion_cli.domain.timeline import END
+from brabeion_cli.engine.evaluation import Ask, Case, judge
+from brabeion_cli.errors import UnknownBadgeError
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.sandbox.guard import BadgeFailedError
+from brabeion_cli.store import reports
+from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import Store
+
+HELD, REVOKED, QUEUED, DEAD, NOT_EARNED, NO_EVENTS = "held", "revoked", "queued", "dead", "not earned", "no events"
+
+Row = dict[str, Any]
+
+
+class Explanation(NamedTuple):
+    """`status` is held, revoked, queued, dead, not earned or no events; the rest says why.
+
+    `awards` are those on record, present ones first. `events` has, for each event that the badge listens to, how many
+    the user has and the last one. `answer` is what the badge answers now for the last of them all, where that matters.
+    `near` is set where nobody ever fired such an event: what was fired instead, perhaps.
+    """
+
+    user: str
+    badge: str
+    status: str
+    awards: list[Row]
+    tasks: list[Row]
+    events: list[Row]
+    answer: Row | None
+    near: str | None
+
+
+def explain(
+    registry: Registry, store: Store, timezone: str, user: str, slug: str, ask: Ask, now: datetime
+) -> Explanation:
+    """Explain a badge of a user. Raises `UnknownBadgeError` where neither the badge nor an award of it is known."""
+    badge = registry.get(slug)
+    awards = list(reports.awards_on_record(store, registry, user, slug))
+    tasks = list(reports.queue(store, now, badge=slug, user=user))
+    if badge is None and not awards and not tasks:
+        raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
+    journal = Journal(store.database, timezone, registry.level_name)
+    last = None if badge is None else journal.latest(user, badge.events, END)
+    status = _status(awards, tasks, last is not None)
+    answer = near = None
+    if badge is not None and last is not None and status == NOT_EARNED:
+        answer = _answer(store, badge, Case(last, journal, hindsight=True), ask)
+    if badge is not None and status == NO_EVENTS:
+        near = _unheard(store, badge)
+    events = [_event_row(journal, user, name) for name in dict.fromkeys(badge.events if badge is not None else ())]
+    return Explanation(user, slug, status, awards, tasks, events, answer, near)
+
+
+def _status(awards: list[Row], tasks: list[Row], has_events: bool) -> str:
+    if any(award["revoked_at"] is None for award in awards):
+        return HELD
+    if awards:
+        return REVOKED
+    if tasks:
+        return DEAD if all(task["status"] == "dead" for task in tasks) else QUEUED
+    return NOT_EARNED if has_events else NO_EVENTS
+
+
+def _event_row(journal: Journal, user: str, name: str) -> Row:
+    last = journal.latest(user, [name], END)
+    shown = None if last is None else {"id": last.id, "at": last.at, "state": json.loads(last.text)}
+    return {"event": name, "count": journal.count(user, [name], END), "last": shown}
+
+
+def _answer(store: Store, badge: Badge, case: Case, ask: Ask) -> Row:
+    entry = case.entry
+    row: Row = {"event": {"name": entry.name, "id": entry.id, "at": entry.at}}
+    try:
+        granted = judge(badge, case, ask)
+    except BadgeFailedError as error:
+        return row | {"outcome": "error", "error": error.failure.error, "where": error.failure.where}
+    awards = [_grant_row(store, badge, grant) for grant in granted if not grant.implied]
+    return row | {"outcome": "earned" if awards else "none", "awards": awards}
+
+
+def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
+    name, on_record = badge.detail(grant.level).name, store.award(grant)
+    row = {"user": grant.user, "level": grant.level, "level_name": name, "key": grant.key or None}
+    return row | {"held": on_record is not None and on_record.revoked_by is None}
+
+
+def _unheard(store: Store, badge: Badge) -> str | None:
+    """Names that were fired and are like those which never were; None where others have fired what it listens to."""
+    journal = Stretch()
+    if BADGE_AWARDED in badge.events or journal.count(store.database, [*badge.events]):
+        return None
+    return "".join(dict.fromkeys(near_matches(name, journal.names(store.database)) for name in badge.events))

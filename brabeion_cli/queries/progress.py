@@ -1,0 +1,99 @@
+"""How far a user is on the way to each badge that knows."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from brabeion_cli import locations
+from brabeion_cli.base import Badge, Progress
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import END
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.engine.evaluation import Ask
+from brabeion_cli.engine.history import History
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.sandbox.guard import BadgeFailedError
+from brabeion_cli.store.journal import Journal
+from brabeion_cli.store.store import Store
+
+Row = dict[str, Any]
+
+
+class Advance(NamedTuple):
+    """Rows (badge, level, level_name, current, target, share, held), closest first and what is reached last; and the
+    badges that failed to say.
+    """
+
+    rows: list[Row]
+    failures: list[tuple[str, Failure]]
+
+
+def advance(
+    registry: Registry,
+    store: Store,
+    timezone: str,
+    user: str,
+    ask: Ask,
+    now: datetime,
+) -> Advance:
+    """Ask every badge that has a `progress()`."""
+    journal = Journal(store.database, timezone, registry.level_name)
+    rows, failures = [], []
+    for badge in registry:
+        try:
+            if hasattr(badge, "progress"):
+                rows += _rows(badge, journal, user, ask, now)
+        except BadgeFailedError as error:
+            failures.append((badge.slug, error.failure))
+    return Advance(sorted(rows, key=lambda row: (row["share"] >= 1, -row["share"])), failures)
+
+
+def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) -> list[Row]:
+    last = journal.latest(user, badge.events, END)
+    # As of now, or of an event that is dated later than that.
+    at = moment(now) if last is None else max(moment(now), last.at)
+    asof = END._replace(at=at)
+    history = History(journal, user, last, asof)
+    state = {**(history.event.state if history.event is not None else {}), "user": user}
+    known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
+    if isinstance(known, str):
+        raise BadgeFailedError(Failure(known, locations.short(locations.of_class(type(badge), "progress"))))
+    if known is None:
+        return []
+    level = known.level if known.level is not None else 1 if len(badge.levels) == 1 else None
+    return [
+        {
+            "badge": badge.slug,
+            "level": level,
+            "level_name": None if level is None else badge.detail(level).name,
+            "current": known.current,
+            "target": known.target,
+            "share": math.floor(min(max(known.current / known.target, 0.0), 1.0) * 10**6) / 10**6,
+            "held": journal.awarded.holds(user, badge.slug, level, asof),
+        }
+    ]
+
+
+def _checked(badge: Badge, answer: object) -> Progress | str | None:
+    """What `progress()` answered; as text, what is wrong with it."""
+    if answer is None:
+        return None
+    if isinstance(answer, Progress):
+        current, target, level = answer
+        if (
+            _is_number(current)
+            and _is_number(target)
+            and target > 0
+            and level in (None, *range(1, len(badge.levels) + 1))
+        ):
+            return Progress(current + 0, target + 0, level)  # plain numbers
+    return (
+        f"progress() of badge {badge.slug!r} answered {answer!r:.120}; it must return Progress(current, target), "
+        "two numbers, the second above 0, or None"
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,50 @@
+"""What the dispatcher and its workers tell each other."""
+
+from __future__ import annotations
+
+import mmap
+from typing import NamedTuple
+
+from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.store.task_queue import Task
+
+
+class Stop:
+    """Shared memory by which a parent says that no further task is to be begun. Make it before the fork."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def __bool__(self) -> bool:
+        return self._memory[0] > 0
+
+    def set(self) -> None:
+        """Say so, also from a signal handler; there is no way back."""
+        self._memory[0] = 1
+
+
+class Ready(NamedTuple):
+    """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards, `collectors` which
+    badges listen to `badge_awarded`, `level_names` what the levels of each badge are called.
+    """
+
+    receivers: bool
+    collectors: list[str]
+    level_names: dict[str, list[str]]
+
+
+class Judged(NamedTuple):
+    """A badge has answered: the grants to enter, none where it was not earned."""
+
+    grants: list[Grant]
+
+
+class NotBegun(NamedTuple):
+    """A task was not begun: it has to wait for awards of an earlier one, the batch took too long, or we are stopped."""
+
+
+class Batch(NamedTuple):
+    """A request: judge these tasks, in turn; from `until` on, a moment of `time.monotonic()`, begin none."""
+
+    tasks: list[Task]
+    until: float

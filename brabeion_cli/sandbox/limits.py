@@ -1,0 +1,60 @@
+"""Bounds that a child sets itself before it loads badge code: how much memory it may take, and hands off the database.
+
+They keep accidents small. They are no protection from intentions: badge code runs with its caller's rights.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+OUT_OF_MEMORY = 72  # the exit status of a child in which badge code asked for more memory than it may have
+
+_memory_is_bounded = False
+
+
+def confine(db: str, mebibytes: int, ours: Callable[[], bool]) -> None:
+    """Bound the memory of this process, and let nobody but ourselves open the database `db` for writing: those for whom
+    `ours()` is true at that moment.
+    """
+    global _memory_is_bounded
+    import resource
+
+    # Of data where the system counts that (Linux), else of addresses.
+    kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+    most = mebibytes * 1024 * 1024
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    _memory_is_bounded = True
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "sqlite3.connect" and not ours() and _would_write(arguments[0], db):
+            raise PermissionError(
+                "a badge may not open brabeion's own database, whose lock it would hold; ask state['history'], "
+                "or open it with sqlite3.connect('file:…?mode=ro', uri=True)"
+            )
+
+    sys.addaudithook(watch)
+
+
+def end_without_memory() -> None:
+    """End this process where its memory is bounded: what took too much of it may be held for good."""
+    if _memory_is_bounded:
+        os._exit(OUT_OF_MEMORY)
+
+
+def _would_write(name: object, db: str) -> bool:
+    from urllib.parse import unquote
+
+    try:
+        path = os.fsdecode(name)  # type: ignore[arg-type]  # whatever badge code gave
+        if path.startswith("file:"):
+            path, _, query = path.removeprefix("file:").partition("?")
+            if "mode=ro" in query.split("&"):
+                return False
+            path = unquote(path.removeprefix("//"))
+        return os.path.samefile(path, db)
+    except (OSError, TypeError, ValueError):
+        return False

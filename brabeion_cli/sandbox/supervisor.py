@@ -1,0 +1,114 @@
+"""A child that runs badge code, and that is replaced when a badge takes it along: who did it is known."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.errors import BadgeLoadError, BrabeionError, LostProcessError
+from brabeion_cli.sandbox import process
+from brabeion_cli.sandbox.channel import Channel
+from brabeion_cli.sandbox.process import Child, ChildDiedError, ChildOverranError
+from brabeion_cli.sandbox.scoreboard import SharedWatch
+
+
+class BadgeDiedError(Exception):
+    """A badge ended the child, or hung in it beyond all time-outs; `line` is what the child was at."""
+
+    def __init__(self, line: int, badge: str, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.line, self.badge, self.failure = line, badge, failure
+
+
+class SupervisedChild:
+    """Runs `serve(watch, channel)` in a child, which is killed where badge code takes longer than the watch says."""
+
+    def __init__(self, serve: Callable[[SharedWatch, Channel], None]) -> None:
+        self._serve = serve
+        self._watch = SharedWatch()
+        self._child: Child | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a child."""
+        return self._child is not None
+
+    def start(self) -> Any:
+        """Start the child; what it says when it is ready. Raises `BrabeionError`s."""
+        self._watch = SharedWatch()
+        self._child = Child(partial(self._serve, self._watch))
+        return await_ready(self._child)
+
+    def send(self, request: Any) -> None:
+        """Send a request to the child that was started."""
+        assert self._child is not None
+        self._child.send(request)
+
+    def answer(self) -> Any:
+        """The child's next answer. Raises what the child raised; or, when it is no more, `BadgeDiedError`, or
+        `LostProcessError` where no badge was running.
+        """
+        try:
+            answer = self._next()
+        except ChildDiedError as death:
+            self._child = None
+            _, line, _, badge = self._watch.read()
+            if badge is None:
+                raise LostProcessError(
+                    f"the process that runs the badges was ended from outside: {death}. Try again"
+                ) from death
+            raise BadgeDiedError(line, badge, Failure(str(death))) from death
+        if isinstance(answer, BrabeionError):
+            raise answer
+        return answer
+
+    def left(self) -> Iterator[Any]:
+        """Answers that are there already."""
+        with contextlib.suppress(ChildDiedError, ChildOverranError):
+            while self._child is not None:
+                yield self._child.receive(0)
+
+    def close(self) -> None:
+        """End the child; what it was in the middle of is rolled back."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def _next(self) -> Any:
+        assert self._child is not None
+        calls, since = 0, 0.0
+        while True:
+            try:
+                return self._child.receive(process.GLANCE)
+            except ChildOverranError:
+                now_calls, _, seconds, badge = self._watch.read()
+                if badge is None or now_calls != calls:
+                    calls, since = now_calls, time.monotonic()
+                elif time.monotonic() - since > seconds + process.GRACE:
+                    self._child.kill()
+                    raise ChildDiedError(f"TimeoutError: no answer within {seconds:g} s") from None
+
+
+def await_ready(child: Child, stopped: Callable[[], bool] = lambda: False) -> Any:
+    """The first answer of a child; None where `stopped()` says so before. Raises what the child raised, or
+    `BadgeLoadError` where a badge module ended it or takes too long.
+    """
+    deadline = time.monotonic() + process.START
+    while not stopped():
+        try:
+            answer = child.receive(process.GLANCE)
+        except ChildDiedError as death:
+            raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
+        except ChildOverranError:
+            if time.monotonic() < deadline:
+                continue
+            child.kill()
+            raise BadgeLoadError(f"the badge modules were not loaded within {process.START:g} s") from None
+        if isinstance(answer, BrabeionError):
+            raise answer
+        return answer
+    return None

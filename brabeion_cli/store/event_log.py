@@ -1,0 +1,168 @@
+"""The events that callers fired, asked as of a point of the journal: counted, found, walked through, by an index."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import peewee
+
+from brabeion_cli.database import late_counts
+from brabeion_cli.database.late_counts import EACH_LENGTH, LENGTHS
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, Entry
+
+PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
+
+COLUMNS = 'number, name, "user", at, id, state'
+OF_USER = '"user" = :user AND name = :name'
+#: As of (`:at`, `:number`) and known at `:known`, of those with moments up to `:at`.
+UP_TO = "number <= :known AND (at <> :at OR number <= :number)"
+#: The last entries before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
+#: because an index cannot seek a pair, and a whole day may have one moment.
+LATEST = f"""
+    SELECT {{columns}} FROM (
+        SELECT * FROM events WHERE {OF_USER} AND at = :at AND at < :before AND number <= min(:number, :known)
+        ORDER BY number DESC LIMIT {{limit}}
+    ) UNION ALL SELECT {{columns}} FROM (
+        SELECT * FROM events WHERE {OF_USER} AND at < min(:at, :before) AND number <= :known
+        ORDER BY at DESC, number DESC LIMIT {{limit}}
+    ) LIMIT {{limit}}
+"""
+FEW = 4
+#: Of those that came late after the last one was recorded, how many count; NULL where more than a few came.
+LATE_SINCE = f"""
+    SELECT CASE WHEN count(*) <= {FEW} THEN coalesce(sum(at < base.at), 0) END FROM (
+        SELECT at FROM events INDEXED BY event_late
+        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known LIMIT {FEW + 1}
+    )
+"""
+#: All late ones: those of whole months before that of `:at`, of whole days of its month, and so on, those of its second
+#: one by one; but for those that came after `:known`.
+_PARTS = ", ".join(map(str, itertools.pairwise((0, *LENGTHS))))
+_LATE = f"WHERE {OF_USER} AND late = 1 AND at <= :at AND (at <> :at OR number <= :number)"
+LATE = f"""
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) THEN (
+        SELECT coalesce(sum(counts.events), 0)
+        FROM (SELECT column1 AS outer, column2 AS inner FROM (VALUES {_PARTS})) CROSS JOIN late_counts AS counts
+        WHERE {OF_USER} AND length = inner AND moment >= substr(:at, 1, outer) AND moment < substr(:at, 1, inner)
+    ) + (
+        SELECT count(*) FROM events INDEXED BY event_user_name_at {_LATE} AND at >= substr(:at, 1, {LENGTHS[-1]})
+    ) ELSE (
+        SELECT count(*) FROM events INDEXED BY event_late {_LATE}
+    ) END - (
+        SELECT count(*) FROM events INDEXED BY event_late {_LATE} AND number > :known
+    )
+"""
+#: How many there are in time until the last one, as there were when it was recorded; and how many that came late.
+COUNT = f"""
+    SELECT tally - late_tally, coalesce(late_tally + ({LATE_SINCE}), ({LATE}))
+    FROM ({LATEST.format(columns="number, at, tally, late_tally", limit=1)}) base
+"""
+#: A late event is counted in, where late ones are counted; all are, once they are many. Not by a trigger, which takes
+#: its time for events in time, too.
+COUNT_LATE_IN = f"""
+    INSERT INTO late_counts SELECT :user, :name, length, substr(:at, 1, length), 1 FROM {EACH_LENGTH}
+    WHERE EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) ON CONFLICT DO UPDATE SET events = events + 1
+"""
+_LATE_ONE = f"SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1"
+_ARE_MANY = f"(SELECT count(*) FROM ({_LATE_ONE} LIMIT :few + 1)) > :few"
+COUNT_LATE = f"INSERT INTO late_counts {late_counts.counted(OF_USER, _ARE_MANY)}"
+LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
+
+
+Place = tuple[int, bool, int]
+"""Where an event falls in the journal, on which counting rests: the how-manieth of its user and name it is, in the
+journal's order; whether it comes late, because one with a later moment is there; how many it counts are late.
+"""
+
+
+class RecordedEvents:
+    """The rows of `events`."""
+
+    def __init__(self, database: peewee.Database) -> None:
+        self._database = database
+
+    def _rows(self, sql: str, values: dict[str, Any]) -> list[Any]:
+        rows: list[Any] = self._database.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
+        return rows
+
+    def place(self, user: str, name: str, at: str) -> Place:
+        """Where a new event falls. Call it in the transaction that enters the event."""
+        last = f"SELECT at FROM events WHERE {OF_USER} ORDER BY at DESC LIMIT 1"
+        rows = self._rows(last, {"user": user, "name": name})
+        return self.place_before(user, name, at, rows[0][0]) if rows else (1, False, 0)
+
+    def place_before(self, user: str, name: str, at: str, last: str) -> Place:
+        """The same, where the latest moment of its user and name is known."""
+        tally, late_tally = self._tally(user, name, AsOf(at, LAST_NUMBER))
+        late = last > at
+        return tally + 1, late, late_tally + late
+
+    def note_late(self, user: str, name: str, at: str) -> None:
+        """Count an event that was entered and comes late."""
+        values = {"user": user, "name": name, "at": at, "few": late_counts.FEW}
+        if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:  # type: ignore[no-untyped-call]
+            self._database.execute_sql(COUNT_LATE, values)  # type: ignore[no-untyped-call]
+
+    def entry(self, number: int) -> Entry | None:
+        """The event of that number; None where it is gone."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})
+        return Entry(*rows[0]) if rows else None
+
+    def prunes(self) -> dict[str, str]:
+        """The names of which events were pruned, each with the moment before which they are gone."""
+        return dict(self._rows("SELECT name, before FROM prunes ORDER BY name", {}))
+
+    def last_number(self) -> int:
+        """The number of the event that was recorded last; 0 where there is none."""
+        return int(self._rows("SELECT coalesce(max(number), 0) FROM events", {})[0][0])
+
+    def names(self, user: str) -> list[str]:
+        """The names of all events that the user ever had."""
+        names: list[str] = []
+        while rows := self._rows(
+            'SELECT name FROM events WHERE "user" = :user AND name > :after ORDER BY name LIMIT 1',
+            {"user": user, "after": names[-1] if names else ""},
+        ):
+            names.append(rows[0][0])
+        return names
+
+    def count(self, user: str, name: str, asof: AsOf) -> int:
+        """How many of that name; at the same cost for a hundred as for a million."""
+        return self._tally(user, name, asof)[0]
+
+    def _tally(self, user: str, name: str, asof: AsOf) -> tuple[int, int]:
+        """How many of that name, and how many of them are late."""
+        values = {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()}
+        ((in_time, late),) = self._rows(COUNT, values) or [(0, 0)]
+        return in_time + late, late
+
+    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+        """The last of that name, with a moment before `before`."""
+        values = {"user": user, "name": name, "before": before, **asof._asdict()}
+        return next((Entry(*row) for row in self._rows(LATEST_ONE, values)), None)
+
+    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+        """The first of that name from `since` on."""
+        query = (
+            f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at >= :since AND at < :end "
+            "ORDER BY at, number LIMIT 1"
+        )
+        rows = self._rows(query, {"user": user, "name": name, "since": since, "end": asof.end, **asof._asdict()})
+        return Entry(*rows[0]) if rows else None
+
+    def entries(self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool) -> Iterator[Entry]:
+        """Those of that name, in order or backwards, from `since` on and before `until`."""
+        # Each bound stands once, so that the index is entered where the last page ended.
+        beyond, direction = ("<", "DESC") if backwards else (">", "ASC")
+        select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at"
+        same = f"{select} = :last AND number {beyond} :after ORDER BY number {direction} LIMIT {PAGE}"
+        bound = "at >= :since" if backwards else "at < :end"
+        other = f"{select} {beyond} :last AND {bound} ORDER BY at {direction}, number {direction} LIMIT {PAGE}"
+        end = min(until, asof.end)
+        values: dict[str, Any] = {"user": user, "name": name, "since": since, "end": end, **asof._asdict()}
+        values |= {"last": end if backwards else since, "after": 0}
+        while rows := self._rows(same, values) or self._rows(other, values):
+            yield from (Entry(*row) for row in rows)
+            values |= {"last": rows[-1][3], "after": rows[-1][0]}

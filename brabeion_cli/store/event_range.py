@@ -1,0 +1,77 @@
+"""A stretch of the journal: some of its events, in their order, without holding more than their places."""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import peewee
+
+from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
+
+PAGE = 1000  # places that are fetched at once
+
+
+class Stretch(NamedTuple):
+    """Events of a user (None: of all) from `since` on, before `until`, and recorded no later than number `last`."""
+
+    user: str | None = None
+    since: str = FIRST_MOMENT
+    until: str = LAST_MOMENT
+    last: int = LAST_NUMBER
+
+    @property
+    def whole(self) -> Stretch:
+        """The journal, of which this may be a part."""
+        return Stretch(last=self.last)
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """SQL that is true of its events, as `e`; and the values of its parameters."""
+        one_user, values = self._of_user()  # +: the numbers are no way to find them
+        return f"e.at >= ? AND e.at < ? AND +e.number <= ?{one_user}", [self.since, self.until, self.last, *values]
+
+    def _of_user(self) -> tuple[str, list[Any]]:
+        return ("", []) if self.user is None else (' AND e."user" = ?', [self.user])
+
+    def count(self, database: peewee.Database, names: Sequence[str] | None = None) -> int:
+        """How many events; of those names where they are given."""
+        condition, values = self.condition()
+        if names is None:
+            return int(_rows(database, f"SELECT count(*) FROM events e WHERE {condition}", values)[0][0])
+        query = f"SELECT count(*) FROM events e WHERE e.name = ? AND {condition}"
+        return sum(int(_rows(database, query, [name, *values])[0][0]) for name in names)
+
+    def names(self, database: peewee.Database) -> list[str]:
+        """The names of all events in the journal that callers fired."""
+        found: list[str] = []
+        query = "SELECT name FROM events WHERE name > ? ORDER BY name LIMIT 1"
+        while rows := _rows(database, query, [found[-1] if found else ""]):
+            found.append(rows[0][0])
+        return [name for name in found if name != BADGE_AWARDED]  # once it was a name like others
+
+    def numbers(self, database: peewee.Database, names: Sequence[str]) -> Iterator[int]:
+        """The numbers of the events of those names, in the journal's order."""
+        return map(operator.itemgetter(1), heapq.merge(*(self._places(database, name) for name in names)))
+
+    def _places(self, database: peewee.Database, name: str) -> Iterator[tuple[str, int]]:
+        """(at, number) of the events of a name. In two halves, because an index cannot seek a pair."""
+        one_user, values = self._of_user()
+        select = f"SELECT e.at, e.number FROM events e WHERE e.name = ?{one_user} AND e.number <= ? AND"
+        values = [name, *values, self.last]
+        same = f"{select} e.at = ? AND e.number > ? ORDER BY e.number LIMIT {PAGE}"
+        later = f"{select} e.at > ? AND e.at < ? ORDER BY e.at, e.number LIMIT {PAGE}"
+        at, number = self.since, 0
+        while True:
+            rows = _rows(database, same, [*values, at, number]) or _rows(database, later, [*values, at, self.until])
+            if not rows:
+                return
+            yield from rows
+            at, number = rows[-1]
+
+
+def _rows(database: peewee.Database, query: str, values: Sequence[Any]) -> list[Any]:
+    rows: list[Any] = database.execute_sql(query, values).fetchall()  # type: ignore[no-untyped-call]
+    return rows

@@ -1,0 +1,58 @@
+"""The journal of a user as of a point of its order, which is (at, number): what callers fired, and what was awarded."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+
+import peewee
+
+from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, order
+from brabeion_cli.store.award_log import AwardedEvents
+from brabeion_cli.store.event_log import RecordedEvents
+
+
+class Journal:
+    """Questions about events of several names. `timezone` is where days begin for badges that do not say."""
+
+    def __init__(
+        self,
+        database: peewee.Database,
+        timezone: str = "UTC",
+        level_name: Callable[[str, int], str | None] = lambda badge, level: None,
+    ) -> None:
+        self.timezone = timezone
+        self.recorded = RecordedEvents(database)
+        self.awarded = AwardedEvents(database, level_name)
+
+    def _of(self, name: str) -> RecordedEvents | AwardedEvents:
+        return self.awarded if name == BADGE_AWARDED else self.recorded
+
+    def count(self, user: str, names: Iterable[str], asof: AsOf) -> int:
+        """How many events of those names."""
+        return sum(self._of(name).count(user, name, asof) for name in dict.fromkeys(names))
+
+    def latest(self, user: str, names: Iterable[str], asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+        """The last event of those names, with a moment before `before`."""
+        found = (self._of(name).latest(user, name, asof, before) for name in names)
+        return max((entry for entry in found if entry is not None), key=order, default=None)
+
+    def earliest(self, user: str, names: Iterable[str], asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+        """The first event of those names from `since` on."""
+        found = (self._of(name).earliest(user, name, asof, since) for name in names)
+        return min((entry for entry in found if entry is not None), key=order, default=None)
+
+    def entries(
+        self,
+        user: str,
+        names: Iterable[str],
+        asof: AsOf,
+        since: str = FIRST_MOMENT,
+        until: str = LAST_MOMENT,
+        *,
+        backwards: bool = False,
+    ) -> Iterator[Entry]:
+        """The events of those names, in order or backwards, from `since` on and before `until`."""
+        each = (self._of(name).entries(user, name, asof, since, until, backwards) for name in dict.fromkeys(names))
+        return heapq.merge(*each, key=order, reverse=backwards)

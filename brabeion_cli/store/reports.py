@@ -1,0 +1,233 @@
+"""Questions for people: who holds what, which badges there are, what waits in the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from peewee import JOIN, SQL, Expression, fn
+
+from brabeion_cli.base import Badge
+from brabeion_cli.database.models import Award, Event, Holder, Standing, Task
+from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
+from brabeion_cli.domain.suggestions import near_matches
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.errors import UnknownBadgeError
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.store.store import Store
+
+Row = dict[str, Any]
+
+ON_RECORD = 100  # awards that are looked at when one badge of one user is explained
+
+
+class Filter(NamedTuple):
+    """Which awards: all fields that are not None must fit. `since` is included, `until` is not."""
+
+    user: str | None = None
+    badge: str | None = None
+    level: str | None = None
+    since: str | None = None
+    until: str | None = None
+    highest: bool = False
+    limit: int | None = None
+
+
+def awards(store: Store, registry: Registry, chosen: Filter) -> Iterator[Row]:
+    """Present awards, newest first; equal moments by user, badge, level (highest first) and key.
+
+    Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
+    by hand), given_by, reason.
+    """
+    query = _awards(store).where(Award.revoked_at.is_null()).limit(chosen.limit)
+    if chosen.user is not None:
+        query = query.where(Award.user == text_or_number(chosen.user, "user"))
+    if chosen.badge is not None:
+        query = query.where(Award.badge == text_or_number(chosen.badge, "badge"))
+    if chosen.since is not None:
+        query = query.where(Award.awarded_at >= moment(chosen.since, "--since"))
+    if chosen.until is not None:
+        query = query.where(Award.awarded_at < moment(chosen.until, "--until"))
+    if chosen.level is not None:
+        query = query.where(_is_level(registry, chosen.level))
+    if chosen.highest:
+        query = query.where(_is_highest())
+    for row in query.iterator():
+        yield _award_row(row, registry.get(row.badge))
+
+
+def awards_on_record(store: Store, registry: Registry, user: str, badge: str) -> Iterator[Row]:
+    """Awards of a user and badge, also revoked ones, which come last; at most `ON_RECORD` of them. Rows as of `awards`,
+    with the state of the event and its user, and revoked_at, revoked_by, revoked_because.
+    """
+    query = _awards(store).select_extend(Event.state, Event.user.alias("event_user"), Award.revoked_at)
+    query = query.where((Award.user == user) & (Award.badge == badge)).limit(ON_RECORD)
+    for row in query.order_by(Award.revoked_at.is_null(False), *query._order_by):
+        made = _award_row(row, registry.get(badge))
+        if made["event"] is not None:
+            made["event"] |= {"user": row.event_user, "state": json.loads(row.state)}
+        yield made | {name: getattr(row, name) for name in ("revoked_at", "revoked_by", "revoked_because")}
+
+
+def _awards(store: Store) -> Any:
+    """Awards with their events, newest first; equal moments in a fixed order."""
+    return store.ask(
+        Award.select(Award, Event.name, Event.id, Event.at)
+        .join(Event, JOIN.LEFT_OUTER, on=(Award.event == Event.number))
+        .order_by(
+            Award.awarded_at.desc(), Award.user, Award.badge, Award.level.desc(), Award.key, Award.occasion.desc()
+        )
+        .objects()
+    )
+
+
+def _award_row(row: Any, badge: Badge | None) -> Row:
+    known = badge is not None and row.level <= len(badge.levels)
+    detail = badge.detail(row.level) if badge is not None and known else None
+    by_hand = row.event_number is None
+    return {
+        "user": row.user,
+        "badge": row.badge,
+        "level": row.level,
+        "level_name": detail.name if detail else None,
+        "description": detail.description if detail else None,
+        "key": row.key or None,
+        "awarded_at": row.awarded_at,
+        "event": None if by_hand else {"name": row.name, "id": row.id, "at": row.at},
+        "given_by": row.given_by,
+        "reason": row.reason,
+    }
+
+
+def _is_level(registry: Registry, level: str) -> Any:
+    """A level by its number, or by its name (in any case) wherever a badge has one."""
+    if level.isdecimal() and len(level) < 10:
+        return Award.level == int(level)
+    names = {
+        (badge.slug, number): badge.detail(number).name
+        for badge in registry
+        for number in range(1, len(badge.levels) + 1)
+    }
+    fitting = [place for place, name in names.items() if name.casefold() == level.casefold()]
+    if not fitting:
+        raise UnknownBadgeError(f"no badge has a level {level!r}{near_matches(level, set(names.values()))}")
+    condition: Expression | None = None
+    for slug, number in fitting:
+        this = (Award.badge == slug) & (Award.level == number)
+        condition = this if condition is None else condition | this
+    return condition
+
+
+def _is_highest() -> Any:
+    """No present award of the same user, badge and key has a higher level."""
+    higher = Award.alias()
+    return ~fn.EXISTS(
+        higher.select(1).where(
+            (higher.user == Award.user)
+            & (higher.badge == Award.badge)
+            & (higher.key == Award.key)
+            & (higher.level > Award.level)
+            & higher.revoked_at.is_null()
+        )
+    )
+
+
+def leaders(
+    store: Store, *, badge: str | None = None, since: str | None = None, until: str | None = None, limit: int
+) -> list[Row]:
+    """Who has most awards; equal numbers share a rank, and who had them first is named first.
+
+    Rows: rank, user, awards, badges (different ones), last_awarded_at. Of all awards the totals are kept; those of one
+    badge or some time are counted.
+    """
+    if badge is None and since is None and until is None:
+        totals: Any = (Standing.user, Standing.awards, Standing.badges, Standing.last_awarded_at)
+        query: Any = store.ask(Standing.select(*totals).where(Standing.awards > 0))
+    else:
+        totals = (Award.user, fn.COUNT(SQL("*")), fn.COUNT(Award.badge.distinct()), fn.MAX(Award.awarded_at))
+        query = store.ask(Award.select(*totals).where(Award.revoked_at.is_null()).group_by(Award.user))
+    if badge is not None:
+        query = query.where(Award.badge == text_or_number(badge, "badge"))
+    if since is not None:
+        query = query.where(Award.awarded_at >= moment(since, "--since"))
+    if until is not None:
+        query = query.where(Award.awarded_at < moment(until, "--until"))
+    user, awards, _, last_awarded_at = totals
+    rows: list[Row] = []
+    for number, row in enumerate(query.order_by(awards.desc(), last_awarded_at, user).limit(limit).tuples(), 1):
+        rank = rows[-1]["rank"] if rows and rows[-1]["awards"] == row[1] else number
+        rows.append(dict(zip(("rank", "user", "awards", "badges", "last_awarded_at"), (rank, *row), strict=True)))
+    return rows
+
+
+def catalogue(store: Store, registry: Registry) -> list[Row]:
+    """Every registered badge and level with its holders, and their share of all users that the store knows."""
+    holders = {(row.badge, row.level): row.users for row in store.ask(Holder.select())}
+    users = holders.get(("", 0), 0)
+    rows = []
+    for badge in registry:
+        for level in range(1, len(badge.levels) + 1):
+            detail, count = badge.detail(level), holders.get((badge.slug, level), 0)
+            rows.append(
+                {
+                    "badge": badge.slug,
+                    "level": level,
+                    "level_name": detail.name,
+                    "description": detail.description,
+                    "image": detail.image,
+                    "events": list(badge.events),
+                    "multiple": badge.multiple,
+                    "async": badge.async_,
+                    "cumulative": badge.cumulative,
+                    "holders": count,
+                    "share": round(count / users, 6) if users else 0.0,
+                }
+            )
+    return rows
+
+
+def queue(
+    store: Store,
+    now: datetime,
+    *,
+    badge: str | None = None,
+    user: str | None = None,
+    dead: bool = False,
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """Deferred work, in the order in which it is due, dead tasks last.
+
+    Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
+    """
+    query = store.ask(
+        Task.select(Task, Event.name, Event.id, Event.at, Event.user)
+        .join(Event, on=(Task.event == Event.number))
+        .order_by(Task.due_at.is_null(), Task.due_at, Task.number)
+        .limit(limit)
+        .objects()
+    )
+    if badge is not None:
+        query = query.where(Task.badge == text_or_number(badge, "badge"))
+    if dead:
+        query = query.where(Task.due_at.is_null())
+    if user is not None:
+        query = query.where((Event.user == user) | Task.award.is_null(False))
+    for row in query.iterator():
+        if row.award is not None:
+            row.user, row.name = json.loads(row.award)["user"], BADGE_AWARDED
+        if user is not None and row.user != user:
+            continue
+        running = row.token is not None and row.due_at > moment(now)
+        yield {
+            "task": row.number,
+            "badge": row.badge,
+            "user": row.user,
+            "event": {"name": row.name, "id": row.id, "at": row.at},
+            "status": "dead" if row.due_at is None else "running" if running else "waiting",
+            "attempts": row.attempts,
+            "due_at": row.due_at,
+            "error": row.error,
+            "where": row.error_at,
+        }

@@ -1,0 +1,251 @@
+"""Deferred evaluations: put off, claimed under a lease, finished, tried again, given up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.errors import NoSuchTaskError
+from brabeion_cli.store.store import Store
+
+LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
+MOST_CHARACTERS = 1 << 20  # of the states of tasks that are claimed together
+MAX_DELAY = 3600.0  # seconds; where doubling stops
+
+DUE = """
+    SELECT t.number, t.badge, t.attempts, t.state, t.award, t.due_at, e.number, e.name, e."user", e.at, e.id, e.state
+    FROM tasks t JOIN events e ON e.number = t.event_number WHERE t.due_at <= ? ORDER BY t.due_at, t.number LIMIT ?
+"""
+
+
+class Task(NamedTuple):
+    """A claimed task, with all that its evaluation needs. `state` is what `freeze()` returned, or None; `award` tells
+    of the award that it is about, where that is not the event itself; `due_at` is when it was due.
+    """
+
+    number: int
+    token: str
+    badge: str
+    attempts: int
+    state: str | None
+    award: str | None
+    due_at: str
+    event: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """What is to be judged: the event, or the award that it led to."""
+        return self.event if self.award is None else self.event._replace(name=BADGE_AWARDED, **json.loads(self.award))
+
+    @property
+    def user(self) -> str:
+        """Whose it is: the user of the event, or of the award."""
+        return self.event.user if self.award is None else str(json.loads(self.award)["user"])
+
+
+def defer(
+    store: Store, badge: str, entry: Entry, state: str | None, now: datetime, failure: Failure | None = None
+) -> int:
+    """Put an evaluation in the queue, due at once; return the task's number."""
+    error, where = failure or (None, None)
+    award = None
+    if entry.name == BADGE_AWARDED:
+        award = json.dumps({name: getattr(entry, name) for name in ("user", "text", "position", "depth")})
+    cursor = store.database.execute_sql(
+        "INSERT INTO tasks (event_number, badge, state, attempts, due_at, error, error_at, award) "
+        "VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
+        (entry.number, badge, state, moment(now), error, where, award),
+    )
+    number = cursor.lastrowid
+    assert number is not None  # after an INSERT
+    return number
+
+
+class Claim(NamedTuple):
+    """What a claim found: tasks to run, and the numbers of those that it gave up because their workers kept dying."""
+
+    tasks: list[Task]
+    died: list[int]
+
+
+def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime, beside: str | None = None) -> Claim:
+    """Take up to `limit` due tasks for `lease` seconds, in the order in which they are due. Attempts count here, before
+    anything runs: a task that kills its worker again and again ends as dead, not as a loop.
+
+    `beside` is the token of an earlier claim whose tasks will run before these.
+    """
+    token = os.urandom(16).hex()
+    with store.transaction():
+        died = store.database.execute_sql(
+            "UPDATE tasks SET due_at = NULL, token = NULL, error = ?, error_at = NULL "
+            "WHERE due_at <= ? AND token IS NOT NULL AND attempts >= ? RETURNING number",
+            ("its worker was killed, or stopped past its lease", moment(now), max_attempts),
+        ).fetchall()
+        tasks = _first_due(store, limit, token, moment(now), beside)
+        numbers = [task.number for task in tasks]
+        store.database.execute_sql(
+            f"UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN ({_holes(numbers)})",
+            (token, moment(now + timedelta(seconds=lease)), *numbers),
+        )
+    return Claim(tasks, [number for (number,) in died])
+
+
+def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[Task]:
+    """Due tasks, none of a user of whom others are running: what is judged out of turn may not yet see awards that it
+    should. One that was tried before is alone, so that it takes no other with it should it kill its runner.
+    """
+    running = store.database.execute_sql(
+        """SELECT coalesce(json_extract(t.award, '$.user'), e."user")
+        FROM tasks t JOIN events e ON e.number = t.event_number
+        WHERE t.token IS NOT NULL AND t.due_at > ? AND t.token IS NOT ?""",
+        (now, beside),
+    )
+    busy = {user for (user,) in running.fetchall()}
+    chosen: list[Task] = []
+    characters = 0
+    due = store.database.execute_sql(DUE, (now, limit + LOOK_AHEAD))
+    for number, badge, attempts, state, award, due_at, *event in due:  # SQLite looks no further than we do
+        task = Task(number, token, badge, attempts + 1, state, award, due_at, Entry(*event))
+        if task.user in busy:
+            continue
+        characters += len(task.event.text) + len(state or "")
+        alone = attempts > 0 or characters > MOST_CHARACTERS
+        if not alone or not chosen:
+            chosen.append(task)
+        if alone or len(chosen) == limit:
+            break
+    due.close()
+    return chosen
+
+
+def finish(store: Store, tasks: Sequence[Task]) -> set[int]:
+    """Remove tasks of one claim that are done. Call it in the transaction that enters their awards; the numbers of
+    those whose lease was not lost.
+    """
+    cursor = store.database.execute_sql(f"DELETE FROM tasks {_held(tasks)} RETURNING number", _holder(tasks))
+    return {number for (number,) in cursor.fetchall()}
+
+
+class Setback(NamedTuple):
+    """What became of a task that failed: when it is due again, or None where it is dead."""
+
+    due_at: str | None
+
+
+def fail(
+    store: Store, task: Task, failure: Failure, max_attempts: int, retry_delay: float, now: datetime
+) -> Setback | None:
+    """Put a failed task off, or give it up after `max_attempts`; None where its lease was lost."""
+    due_at = None
+    if task.attempts < max_attempts:
+        due_at = moment(now + timedelta(seconds=delay(task.attempts, retry_delay)))
+    with store.transaction():
+        cursor = store.database.execute_sql(
+            f"UPDATE tasks SET token = NULL, due_at = ?, error = ?, error_at = ? {_held([task])}",
+            (due_at, failure.error, failure.where, *_holder([task])),
+        )
+    return Setback(due_at) if cursor.rowcount == 1 else None
+
+
+def give_back(store: Store, tasks: Sequence[Task]) -> None:
+    """Return claimed tasks that did not run, due as they were, so that each keeps its turn; the attempt does not
+    count.
+    """
+    with store.transaction():
+        for task in tasks:
+            store.database.execute_sql(
+                f"UPDATE tasks SET token = NULL, due_at = ?, attempts = attempts - 1 {_held([task])}",
+                (task.due_at, *_holder([task])),
+            )
+
+
+def take_back(store: Store, now: datetime) -> None:
+    """End every lease, so that nobody enters what was judged until now; what was running is due at once, and that
+    attempt does not count. Call it in the transaction that changes what tasks are about.
+    """
+    store.database.execute_sql(
+        "UPDATE tasks SET token = NULL, attempts = attempts - (due_at > ?1), due_at = min(due_at, ?1) "
+        "WHERE token IS NOT NULL",
+        (moment(now),),
+    )
+
+
+def _held(tasks: Sequence[Task]) -> str:
+    """Tasks of one claim, as far as they are still the holder's: whoever finds its token gone has lost the lease and
+    must write nothing.
+    """
+    return f"WHERE token = ? AND number IN ({_holes(tasks)})"
+
+
+def _holder(tasks: Sequence[Task]) -> list[str | int]:
+    return [*(task.token for task in tasks[:1]), *(task.number for task in tasks)]
+
+
+def _holes(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def delay(attempts: int, retry_delay: float) -> float:
+    """Seconds until the next try: doubled each time, up to an hour, and up to a quarter more by chance, so that
+    tasks that failed together do not come back together.
+    """
+    jitter = 1 + int.from_bytes(os.urandom(2)) / 65535 / 4
+    return float(min(retry_delay * 2 ** min(attempts - 1, 30), MAX_DELAY) * jitter)
+
+
+def waiting(store: Store) -> int:
+    """How many tasks are not dead."""
+    count: int = store.database.execute_sql("SELECT count(*) FROM tasks WHERE due_at IS NOT NULL").fetchone()[0]
+    return count
+
+
+def retry(store: Store, numbers: Sequence[int] | None, now: datetime) -> list[int]:
+    """Make tasks due now, with all their attempts before them: the ones named, or (None) every dead one.
+
+    Raises `NoSuchTaskError`, having changed nothing, where one is not there or a worker holds it.
+    """
+    with store.transaction():
+        chosen = _chosen(store, numbers)
+        for number, token, due_at in chosen:
+            if token is not None and due_at > moment(now):
+                raise NoSuchTaskError(f"task {number} is running (until {due_at} at most); nothing was changed")
+        for number, _, _ in chosen:
+            store.database.execute_sql(
+                "UPDATE tasks SET attempts = 0, token = NULL, due_at = ? WHERE number = ?", (moment(now), number)
+            )
+    return [number for number, _, _ in chosen]
+
+
+def drop(store: Store, numbers: Sequence[int] | None) -> list[int]:
+    """Give tasks up for good: the ones named, or (None) every dead one. A worker that runs one loses its lease.
+
+    Raises `NoSuchTaskError`, having changed nothing, where one is not there.
+    """
+    with store.transaction():
+        chosen = _chosen(store, numbers)
+        for number, _, _ in chosen:
+            store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (number,))
+    return [number for number, _, _ in chosen]
+
+
+def _chosen(store: Store, numbers: Sequence[int] | None) -> list[tuple[int, str | None, str]]:
+    columns = "SELECT number, token, due_at FROM tasks"
+    if numbers is None:
+        dead: list[tuple[int, str | None, str]] = store.database.execute_sql(
+            f"{columns} WHERE due_at IS NULL ORDER BY number"
+        ).fetchall()
+        return dead
+    chosen = []
+    for number in dict.fromkeys(numbers):
+        row = store.database.execute_sql(f"{columns} WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise NoSuchTaskError(f"no task {number}; `brabeion queue list` shows them all. Nothing was changed")
+        chosen.append(row)
+    return chosen
