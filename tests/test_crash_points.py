@@ -188,7 +188,7 @@ def old(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rows of that store, in one of version 1."""
     path = tmp_path_factory.mktemp("old") / "store.db"
     with contextlib.closing(sqlite3.connect(path)) as database:
-        for statement in migrations.VERSION_1:
+        for statement in migrations.statements(until=1):
             database.execute(statement)
         database.execute("ATTACH ? AS new", (str(site.path),))
         for table in ("events", "awards", "tasks"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import peewee
 import pytest
 
-from brabeion_cli.database import connection, integrity, migrations, schema
+from brabeion_cli.database import connection, integrity, migrations
 from brabeion_cli.database.migrations import SCHEMA_VERSION
 from brabeion_cli.database.models import MODELS
 from brabeion_cli.database.schema import APPLICATION_ID
@@ -152,23 +153,47 @@ def test_a_newer_schema_is_refused_untouched(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+#: Of each version that was released. A hash never changes: what a store went through must stay what it was.
+RELEASED = {
+    "0001_events_awards_tasks.sql": "f7aa96c13cdef85a4612128130dbab3556084b2858f873485eec9d8d053e4da3",
+    "0002_history.sql": "23e5ca933dafc0b36f4eda8db0ae7e8b249dc459e838c6e400665261217538be",
+    "0003_prunes.sql": "3384aeac4e155f4fbaf51adef4902ce6fe4d77ab37d29dc7d21c9e158b26ac54",
+    "0004_held_tasks.sql": "981515056e3b151c3b07e50552da8d691521f1c7f19f70eac646cb9320fc4d50",
+    "0005_totals.sql": "e4b62756b44561d01ea1097371bb0035dc16571f46dea95db28756c45885e650",
+    "0006_late_counts.sql": "ad507d7c9b2f25cc43e5c549a0ea475f607a7572c2f0bff4b0aaa783b9faddd9",
+}
+
+
+def test_released_versions_are_frozen() -> None:
+    found = {os.path.basename(path): hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in migrations.files()}
+
+    assert {name: found.get(name) for name in RELEASED} == RELEASED
+    assert len(found) == SCHEMA_VERSION
+
+
+def add_version(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """One more version of the schema."""
+    versions = Path(shutil.copytree(migrations.FOLDER, folder / "versions"))
+    (versions / f"{SCHEMA_VERSION + 1:04}_more.sql").write_text(script)
+    monkeypatch.setattr(migrations, "FOLDER", str(versions))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+
+
 def test_an_older_schema_is_migrated_in_one_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
-    steps = [*migrations.MIGRATIONS, ["ALTER TABLE events ADD COLUMN colour TEXT"]]
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", len(steps))
+    add_version(monkeypatch, path.parent, "ALTER TABLE events ADD COLUMN colour TEXT;")
 
     with open_store(str(path)) as opened:
         assert (opened.migrated_from, opened.created) == (SCHEMA_VERSION, False)
 
-    assert pragma(path, "user_version") == len(steps)
+    assert pragma(path, "user_version") == SCHEMA_VERSION + 1
 
 
 @contextlib.contextmanager
 def of_version(path: Path, version: int) -> Iterator[sqlite3.Connection]:
     """A database of an older schema, to be filled."""
     with contextlib.closing(sqlite3.connect(path)) as old:
-        for statement in itertools.chain(*migrations.MIGRATIONS[:version]):
+        for statement in migrations.statements(until=version):
             old.execute(statement)
         yield old
         old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -258,10 +283,8 @@ def _words(sql: str) -> list[str]:
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = ["ALTER TABLE events ADD COLUMN colour TEXT", "no such statement"]
     made(path)
-    monkeypatch.setattr(schema, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    add_version(monkeypatch, path.parent, "ALTER TABLE events ADD COLUMN colour TEXT;\nno such statement;")
 
     with pytest.raises(StoreError):
         open_store(str(path))

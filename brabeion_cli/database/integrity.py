@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 from collections.abc import Iterator
 
-from brabeion_cli.database import connection, row_checks
+from brabeion_cli.database import connection, late_counts, migrations, row_checks, totals
 from brabeion_cli.database.connection import Database
-from brabeion_cli.database.late_counts import count_anew
-from brabeion_cli.database.migrations import COUNT_ANEW, MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.database.migrations import SCHEMA_VERSION
 from brabeion_cli.database.schema import APPLICATION_ID
 
 MAX_PROBLEMS = 20
@@ -19,7 +17,7 @@ MAX_PROBLEMS = 20
 def recount(database: Database) -> None:
     """Count the kept totals anew, whatever they were."""
     with database.write_transaction():
-        for statement in (*COUNT_ANEW, *count_anew()):
+        for statement in (*totals.RECOUNT, *late_counts.recount()):
             database.execute_sql(statement)
 
 
@@ -42,7 +40,7 @@ def schema_problems(database: Database) -> Iterator[str]:
     """Tables and indexes that are missing or differ."""
     query = "SELECT name, type || tbl_name || coalesce(sql, '') FROM sqlite_master"
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-        for statement in itertools.chain(*MIGRATIONS):
+        for statement in migrations.statements():
             fresh.execute(statement)
         wanted = dict(fresh.execute(query).fetchall())
     found = dict(database.execute_sql(query).fetchall())

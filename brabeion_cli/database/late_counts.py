@@ -17,8 +17,8 @@ def counted(chosen: str, only_if: str = "1") -> str:
     """
 
 
-def count_anew(chosen: str = "1") -> tuple[str, str]:
-    """Statements that count the late events that are chosen anew, where they are many."""
+def recount(chosen: str = "1") -> tuple[str, str]:
+    """Statements that count the chosen late events again, where they are many."""
     many = f'SELECT "user", name FROM events WHERE late = 1 AND {chosen} GROUP BY "user", name HAVING count(*) > {FEW}'
     of_many = f'("user", name) IN ({many})'
     return (

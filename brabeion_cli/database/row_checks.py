@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.database import late_counts
 from brabeion_cli.database.connection import Database
-from brabeion_cli.database.migrations import COUNTED_HOLDERS, COUNTED_STANDINGS
+from brabeion_cli.database.totals import COUNTED_HOLDERS, COUNTED_STANDINGS
 from brabeion_cli.domain import strict_json
 from brabeion_cli.domain.events import MAX_NAME
 

@@ -7,8 +7,7 @@ import stat
 import struct
 from typing import NamedTuple
 
-from brabeion_cli.database import connection
-from brabeion_cli.database.migrations import MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.database import connection, migrations
 from brabeion_cli.errors import ForeignDatabaseError, NoDatabaseError, SchemaVersionError, StoreDamagedError, StoreError
 
 APPLICATION_ID = 0x62726162  # "brab"
@@ -43,7 +42,7 @@ def open_database(path: str, *, create: bool = False, patience: float = connecti
         with connection.errors_as_ours(path):
             identity = _identify(database)
             _check_identity(identity, path, create)
-            if identity.version < SCHEMA_VERSION or identity.application != APPLICATION_ID:
+            if identity.version < migrations.SCHEMA_VERSION or identity.application != APPLICATION_ID:
                 before = _migrate(database, path)
                 return OpenedDatabase(database, created=before == 0, migrated_from=before)
     except BaseException:
@@ -78,7 +77,7 @@ def _check_file(path: str, create: bool) -> None:
     if not header.startswith(MAGIC) or len(header) < 100:
         raise ForeignDatabaseError(f"{path} is not a SQLite database; nothing was written. --db names another file")
     version, application = struct.unpack(">i4xi", header[60:72])
-    if application == APPLICATION_ID and version > SCHEMA_VERSION:
+    if application == APPLICATION_ID and version > migrations.SCHEMA_VERSION:
         raise _too_new(path, version)
     if application not in (0, APPLICATION_ID):  # 0: perhaps still in the write-ahead log
         raise _foreign(path)
@@ -96,7 +95,7 @@ def _identify(database: connection.Database) -> Identity:
 
 def _check_identity(identity: Identity, path: str, create: bool) -> None:
     if identity.application == APPLICATION_ID:
-        if identity.version > SCHEMA_VERSION:
+        if identity.version > migrations.SCHEMA_VERSION:
             raise _too_new(path, identity.version)
         if identity.version < 1:
             raise StoreDamagedError(f"{path} is damaged (schema version {identity.version}); restore a backup")
@@ -112,21 +111,20 @@ def _migrate(database: connection.Database, path: str) -> int | None:
     """
     with database.write_transaction():
         before = int(database.pragma("user_version"))
-        if before > SCHEMA_VERSION:
+        if before > migrations.SCHEMA_VERSION:
             raise _too_new(path, before)
-        if before == SCHEMA_VERSION:
+        if before == migrations.SCHEMA_VERSION:
             return None
-        for statements in MIGRATIONS[before:]:
-            for statement in statements:
-                database.execute_sql(statement)
+        for statement in migrations.statements(before):
+            database.execute_sql(statement)
         database.pragma("application_id", APPLICATION_ID)
-        database.pragma("user_version", SCHEMA_VERSION)
+        database.pragma("user_version", migrations.SCHEMA_VERSION)
     return before
 
 
 def _too_new(path: str, version: int) -> SchemaVersionError:
     return SchemaVersionError(
-        f"{path} has schema version {version}; this brabeion knows versions up to {SCHEMA_VERSION}. "
+        f"{path} has schema version {version}; this brabeion knows versions up to {migrations.SCHEMA_VERSION}. "
         f"Nothing was written. Install a brabeion that knows version {version}"
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from brabeion_cli.database.late_counts import count_anew
+from brabeion_cli.database import late_counts
 from brabeion_cli.domain import strict_json
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
 from brabeion_cli.domain.suggestions import near_matches
@@ -160,7 +160,7 @@ def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, d
     values = {"name": name, "before": before, "needed": bool(needed_by)}
     ((events, users),) = _rows(store, f'SELECT count(*), count(DISTINCT "user") {GOING}', **values)
     if events and not dry_run:
-        for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *count_anew("name = :name"), NOTE_PRUNE):
+        for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *late_counts.recount("name = :name"), NOTE_PRUNE):
             store.database.execute_sql(statement, values)
     return Pruned(name, events, users, needed_by)
 

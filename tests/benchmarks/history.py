@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brabeion_cli.database.late_counts import count_anew
+from brabeion_cli.database import late_counts
 from brabeion_cli.domain import events
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
@@ -113,7 +113,7 @@ def fill(store: Store, sizes: Sequence[int]) -> None:
         for name, _ in indexes:
             execute(f'DROP INDEX "{name}"')
         store.database.raw().executemany(INSERT_EVENT, (row for _, row in heapq.merge(*streams)))
-        for statement in (*(sql for _, sql in indexes), *count_anew()):
+        for statement in (*(sql for _, sql in indexes), *late_counts.recount()):
             execute(statement)
         for size in sizes:
             store.add_award(Grant(f"even-{size}", "one", 1, "", 0), moment(END - DAY), 1)

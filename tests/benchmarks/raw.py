@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.database.migrations import MIGRATIONS, SCHEMA_VERSION
+from brabeion_cli.database.migrations import SCHEMA_VERSION, statements
 from brabeion_cli.database.schema import APPLICATION_ID
 from brabeion_cli.project import loader
 from brabeion_cli.project.config import BadgeDirectory
@@ -47,9 +47,8 @@ def create(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode = wal")
     database.execute("PRAGMA synchronous = FULL")
-    for statements in MIGRATIONS:
-        for statement in statements:
-            database.execute(statement)
+    for statement in statements():
+        database.execute(statement)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     return database

@@ -22,6 +22,8 @@ class Guard(NamedTuple):
 
 OURS, NOT = "with database.write_transaction():\n        before", "if True:\n        before"
 
+FIRST = "database/versions/0001_events_awards_tasks.sql"
+
 GUARDS = [
     Guard(
         "immediate transactions", "R1", "database/connection",
@@ -35,12 +37,15 @@ GUARDS = [
         "fire is one transaction", "R2", "ingest/recorder",
         "with self._engine.transaction():\n                recorded", "if True:\n                recorded",
     ),
-    Guard("unique ids", "R2", "database/migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("unique ids", "R2", FIRST, 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("finish is one transaction", "R3", "queue/completion", "with store.transaction():\n", "if True:\n"),
     Guard("a token for each claim", "R4", "store/task_queue", "WHERE token = ?", "WHERE ? > ''"),
-    Guard("unique ids", "R5", "database/migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
+    Guard("unique ids", "R5", FIRST, 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("creating is one transaction", "R6a", "database/schema", OURS, NOT),
-    Guard("the version is read again", "R6b", "database/schema", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
+    Guard(
+        "the version is read again", "R6b", "database/schema",
+        "if before == migrations.SCHEMA_VERSION:\n", "if before == 99:\n",
+    ),
     Guard("migrating is one transaction", "R6c", "database/schema", OURS, NOT),
     Guard("a breath between transactions", "R14", "ingest/recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
     Guard("transactions are short", "R14", "ingest/recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
@@ -53,7 +58,7 @@ GUARDS = [
 
 def source(guard: Guard) -> Path:
     """The file that the guard stands in."""
-    return PACKAGE / f"{guard.module}.py"
+    return PACKAGE / (guard.module if guard.module.endswith(".sql") else f"{guard.module}.py")
 
 
 def copy_without(guard: Guard, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from brabeion_cli.database.integrity import schema_problems
-from brabeion_cli.database.migrations import SCHEMA_VERSION, VERSION_1
+from brabeion_cli.database.migrations import SCHEMA_VERSION, statements
 from brabeion_cli.database.schema import APPLICATION_ID
 from brabeion_cli.store.store import open_store
 from tests.conftest import Project
@@ -82,7 +82,7 @@ def _seconds(site: Project, *arguments: object) -> float:
 def older_database(path: Path, events: int = EVENTS) -> Path:
     """A database of schema version 1."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        for statement in VERSION_1:
+        for statement in statements(until=1):
             connection.execute(statement)
         connection.executemany(
             "INSERT INTO events (name, \"user\", at, id, state) VALUES ('points_awarded', ?, ?, ?, '{}')",
@@ -99,7 +99,7 @@ def _version(site: Project, figures: Figures) -> str:
     figures.require("events", site.sql("SELECT count(*) FROM events"), [(EVENTS,)])
     if version == 1:
         with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-            for statement in VERSION_1:
+            for statement in statements(until=1):
                 fresh.execute(statement)
             schema = fresh.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
         figures.require("schema", site.sql("SELECT sql FROM sqlite_master ORDER BY name"), schema)

@@ -1,0 +1,4 @@
+-- Version 4. Released: never change it.
+-- Tasks that workers hold are few: this index finds them without a look at those that are due.
+
+CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL;
