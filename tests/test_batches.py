@@ -15,16 +15,16 @@ import pytest
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.project import config
-from brabeion_cli.queue.dispatcher import Worker
-from brabeion_cli.queue.messages import Judged, NotBegun
-from brabeion_cli.queue.worker_slot import MOST, Slot, next_size
+from brabeion_cli.queue.dispatcher import Dispatcher
+from brabeion_cli.queue.messages import Evaluated, NotStarted
+from brabeion_cli.queue.worker_slot import MAX_BATCH, WorkerSlot, next_size
 from brabeion_cli.sandbox.channel import Channel
-from brabeion_cli.sandbox.process import Child
+from brabeion_cli.sandbox.process import ChildProcess
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store, open_store
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.store.task_queue import ClaimedTask
 from tests.conftest import NOW, Project
 from tests.test_queue import COUNTS, claim, queue
 
@@ -54,7 +54,7 @@ def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
     statements: list[str] = []
     with open_store(str(project.db)) as store:
         settings = config.resolve(config.Options(db=str(project.db)), {}, str(project.directory))
-        reports = Worker(settings, store).run()
+        reports = Dispatcher(settings, store).run()
         next(reports)
         store.database.raw().set_trace_callback(statements.append)
         assert sum(1 for _ in reports) == MANY - 1
@@ -161,23 +161,23 @@ def test_large_states_make_small_batches(store: Store) -> None:
     assert [len(claim(store, limit=9).tasks) for _ in range(4)] == [1, 1, 1, 0]
 
 
-def answered(*answers: Any) -> list[tuple[Task, Any]]:
-    task = Task(1, "t", "one", 1, None, None, "2026", Entry(1, "e", "u", "2026", None, "{}"))
+def answered(*answers: Any) -> list[tuple[ClaimedTask, Any]]:
+    task = ClaimedTask(1, "t", "one", 1, None, None, "2026", JournalEntry(1, "e", "u", "2026", None, "{}"))
     return [(task, answer) for answer in answers]
 
 
 @pytest.mark.parametrize(
     ("answers", "seconds", "size"),
     [
-        ([Judged([])], 0.001, 2),
-        ([Judged([])] * 4, 0.001, 8),
-        ([Judged([])] * MOST, 0.01, MOST),
-        ([Judged([])] * MOST, 0.2, MOST / 2),
-        ([Judged([])], 0.09, 1),
-        ([Judged([])] * 8, 5.0, 1),
-        ([Judged([]), NotBegun(), NotBegun()], 0.001, 2),
-        ([Judged([]), Failure("odd"), Judged([])], 0.001, 1),
-        ([NotBegun()], 0.001, 1),
+        ([Evaluated([])], 0.001, 2),
+        ([Evaluated([])] * 4, 0.001, 8),
+        ([Evaluated([])] * MAX_BATCH, 0.01, MAX_BATCH),
+        ([Evaluated([])] * MAX_BATCH, 0.2, MAX_BATCH / 2),
+        ([Evaluated([])], 0.09, 1),
+        ([Evaluated([])] * 8, 5.0, 1),
+        ([Evaluated([]), NotStarted(), NotStarted()], 0.001, 2),
+        ([Evaluated([]), Failure("odd"), Evaluated([])], 0.001, 1),
+        ([NotStarted()], 0.001, 1),
     ],
 )
 def test_batches_grow_as_long_as_tasks_are_quick(answers: list[Any], seconds: float, size: int) -> None:
@@ -194,17 +194,17 @@ def answering(answers: list[Any], channel: Channel) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize(
     ("answer", "begins"),
-    [(Judged([]), True), (Judged([Grant("u", "one", 1)]), False), (Failure("odd"), False), (NotBegun(), False)],
+    [(Evaluated([]), True), (Evaluated([Grant("u", "one", 1)]), False), (Failure("odd"), False), (NotStarted(), False)],
 )
 def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     store: Store, answer: Any, begins: bool
 ) -> None:
     fill(store, 4)
     tasks = claim(store, limit=4).tasks
-    slot = Slot(task_timeout=5)
+    slot = WorkerSlot(task_timeout=5)
     slot.tasks.extend(tasks[:2])
     slot.ahead = tasks[2:]
-    slot.child = Child(partial(answering, [Judged([]), answer]))
+    slot.child = ChildProcess(partial(answering, [Evaluated([]), answer]))
     slot.send(float("inf"))
 
     until(lambda: not slot.collect() and bool(slot.over))
@@ -212,7 +212,7 @@ def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
 
     assert [*slot.tasks] == (tasks[2:] if begins else [])
     assert slot.settling() == [
-        (tasks[0], Judged([])), (tasks[1], answer), *((task, NotBegun()) for task in tasks[2:] if not begins),
+        (tasks[0], Evaluated([])), (tasks[1], answer), *((task, NotStarted()) for task in tasks[2:] if not begins),
     ]  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def fill(store: Store, count: int, text: str = "{}") -> None:
             made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
             number = store.add_event(made._replace(text=text))
             assert number is not None
-            task_queue.defer(store, "one", Entry(number, "e", user, made.at, None, text), None, NOW)
+            task_queue.defer(store, "one", JournalEntry(number, "e", user, made.at, None, text), None, NOW)
 
 
 def steps(store: Store, work: Callable[[], object]) -> int:

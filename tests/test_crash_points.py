@@ -30,18 +30,18 @@ from brabeion_cli.database.schema import APPLICATION_ID
 from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure, NewAward
 from brabeion_cli.engine import manual_awards
-from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.queue import completion, worker
-from brabeion_cli.queue.messages import Judged
+from brabeion_cli.queue.messages import Evaluated
 from brabeion_cli.replay import checkpoints
 from brabeion_cli.replay.walk import Replay
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.store import reconciliation, task_queue
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.store.task_queue import ClaimedTask
 from tests.conftest import NOW
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -105,7 +105,7 @@ class Site(NamedTuple):
 
     path: Path
     registry: Registry
-    task: Task
+    task: ClaimedTask
 
     def fire(self, store: Store, tell: Tell) -> None:
         record(self.registry, store, "fired", "dave", 3)
@@ -115,8 +115,8 @@ class Site(NamedTuple):
 
     def finish(self, store: Store, tell: Tell) -> None:
         with Guard(5) as guard:
-            answer = worker.judged(self.task, self.registry, Journal(store.database), guard)
-        assert isinstance(answer, Judged)
+            answer = worker.evaluated(self.task, self.registry, Journal(store.database), guard)
+        assert isinstance(answer, Evaluated)
         completion.finish(store, [(self.task, answer.grants)], worker.readiness(self.registry), NOW)
 
     def fail(self, store: Store, tell: Tell) -> None:
@@ -140,7 +140,7 @@ class Site(NamedTuple):
 
     def replay(self, store: Store, tell: Tell, *, prune: bool = False) -> None:
         with Guard(5) as guard:
-            Replay(self.registry, store, guard, Stretch(), now=NOW, prune=prune).run(lambda step: tell(step.awards))
+            Replay(self.registry, store, guard, EventRange(), now=NOW, prune=prune).run(lambda step: tell(step.awards))
 
     def prune(self, store: Store, tell: Tell) -> None:
         self.replay(store, tell, prune=True)
@@ -155,7 +155,7 @@ class Site(NamedTuple):
 def record(registry: Registry, store: Store, id: str, user: str, n: int) -> None:
     event = events.make("e", {"n": n}, user=user, id=id, at=NOW, now=NOW, max_bytes=1000)
     with Guard(5) as guard, store.transaction():
-        Engine(registry, store, guard).record(event, NOW)
+        EventProcessor(registry, store, guard).record(event, NOW)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         return Site(path, after, claimed(store, 2))
 
 
-def claimed(store: Store, number: int, lease: float = 60) -> Task:
+def claimed(store: Store, number: int, lease: float = 60) -> ClaimedTask:
     """That task, held by a worker."""
     store.database.execute_sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE number = ?", (number,))
     (task,) = task_queue.claim(store, 1, lease, 5, NOW).tasks

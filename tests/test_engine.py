@@ -11,9 +11,9 @@ import pytest
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
 from brabeion_cli.domain import award_rules, events
 from brabeion_cli.domain.award_rules import Grant
-from brabeion_cli.domain.outcomes import Failure, Outcome, Recorded
-from brabeion_cli.engine.event_processor import Engine
-from brabeion_cli.engine.notifications import announce
+from brabeion_cli.domain.outcomes import Failure, Outcome, RecordedEvent
+from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.notifications import notify
 from brabeion_cli.errors import EventError
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import Guard
@@ -37,11 +37,11 @@ class Site:
         fields = {"slug": slug, "levels": ["One"], "events": ["e"], "award": award}
         self.registry.register(type("Made", (Badge,), fields | attributes))
 
-    def fire(self, user: str = "alice", doomed: dict[str, Failure] | None = None, **state: Any) -> Recorded:
+    def fire(self, user: str = "alice", doomed: dict[str, Failure] | None = None, **state: Any) -> RecordedEvent:
         fields = {name: state.pop(name) for name in ("id", "at") if name in state}
         event = events.make("e", state, user=user, now=NOW, max_bytes=10_000, **fields)
         with Guard(0.5) as guard, self.store.transaction():
-            return Engine(self.registry, self.store, guard).record(event, NOW, doomed)
+            return EventProcessor(self.registry, self.store, guard).record(event, NOW, doomed)
 
     def outcomes(self, **state: Any) -> list[tuple[str, int | None]]:
         return [(outcome.outcome, outcome.level) for outcome in self.fire(**state).outcomes]
@@ -339,7 +339,7 @@ def test_receivers_hear_of_new_awards_only(site: Site, monkeypatch: pytest.Monke
 
     site.badge(lambda state: BadgeAwarded(key="k"), levels=[BadgeDetail("Gold", "shiny", "g.svg")])
     with Guard(1) as guard:
-        failures = [announce(site.registry, guard, site.fire().awards) for _ in range(2)]
+        failures = [notify(site.registry, guard, site.fire().awards) for _ in range(2)]
 
     ((sender, award),) = heard
     assert sender is site.registry.get("one")

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from brabeion_cli.base import Badge
 from brabeion_cli.database import late_counts, row_checks
 from brabeion_cli.domain import events
-from brabeion_cli.domain.timeline import Entry
-from brabeion_cli.engine.evaluation import Case
+from brabeion_cli.domain.timeline import JournalEntry
+from brabeion_cli.engine.evaluation import EvaluationContext
 from brabeion_cli.engine.history import History
 from brabeion_cli.errors import EventError
 from brabeion_cli.store import event_log
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW
@@ -31,19 +31,21 @@ class Site:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
 
-    def record(self, name: str, at: str | datetime, state: dict[str, Any] | None = None, user: str = "alice") -> Entry:
+    def record(
+        self, name: str, at: str | datetime, state: dict[str, Any] | None = None, user: str = "alice"
+    ) -> JournalEntry:
         made = events.make(name, state or {}, user=user, at=at, now=NOW, max_bytes=10_000)
         with self.store.transaction():
             number = self.store.add_event(made)
         assert number is not None
-        self.entries.append(Entry(number, made.name, made.user, made.at, made.id, made.text))
+        self.entries.append(JournalEntry(number, made.name, made.user, made.at, made.id, made.text))
         return self.entries[-1]
 
-    def history(self, entry: Entry | None = None, *, hindsight: bool = False, timezone: str = "UTC") -> History:
+    def history(self, entry: JournalEntry | None = None, *, hindsight: bool = False, timezone: str = "UTC") -> History:
         of_store = Journal(self.store.database, timezone)
-        return Case(entry or self.entries[-1], of_store, hindsight=hindsight).history
+        return EvaluationContext(entry or self.entries[-1], of_store, hindsight=hindsight).history
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def asked(history: History, names: tuple[str, ...], zone: str) -> Seen:
     )
 
 
-def looked_up(entries: list[Entry], of: Entry, known: int, names: tuple[str, ...], zone: str) -> Seen:
+def looked_up(entries: list[JournalEntry], of: JournalEntry, known: int, names: tuple[str, ...], zone: str) -> Seen:
     """The same, by looking at every event."""
     seen = sorted(
         (entry for entry in entries if (entry.at, entry.number) <= (of.at, of.number) and entry.number <= known),
@@ -397,7 +399,7 @@ def test_awards_are_events_of_the_history(site: Site) -> None:
     give(site, "silver", entries[0].number, entries[0].at, level=2)
     give(site, "gold", entries[1].number, entries[1].at)
     named = Journal(site.store.database, level_name=lambda badge, level: f"{badge} {level}")
-    history = Case(entries[2], named).history
+    history = EvaluationContext(entries[2], named).history
 
     assert history.count("badge_awarded") == 2
     assert history.count("badge_awarded", badge="gold") == 1
@@ -476,7 +478,7 @@ QUESTIONS = {
 def test_many_events_cost_no_more_than_few(large: Site, question: str) -> None:
     costs = []
     for size in (100, 10_000):
-        newest = large.history(Entry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        newest = large.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
         costs.append(steps(large, lambda newest=newest: QUESTIONS[question](newest)))
 
     assert costs[1] < 2 * costs[0] + (5_000 if "events" in question or "fits" in question else 0)  # they fetch a page
@@ -485,7 +487,9 @@ def test_many_events_cost_no_more_than_few(large: Site, question: str) -> None:
 def test_late_ones_that_are_many_are_not_counted_one_by_one(large: Site) -> None:
     costs: dict[str, list[int]] = {"hindsight": [], "recording": []}
     for size in (100, 10_000):  # of which half came late
-        middle = large.history(Entry(5_000, "e", str(size), "2026-03-20T00:30:00.000000Z", None, "{}"), hindsight=True)
+        middle = large.history(
+            JournalEntry(5_000, "e", str(size), "2026-03-20T00:30:00.000000Z", None, "{}"), hindsight=True
+        )
         costs["hindsight"].append(steps(large, lambda middle=middle: middle.count("e")))
         made = events.make("e", {}, user=str(size), at="2026-03-20T00:30:00Z", now=NOW, max_bytes=100)
         costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
@@ -496,9 +500,9 @@ def test_late_ones_that_are_many_are_not_counted_one_by_one(large: Site) -> None
 def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:
     costs: dict[str, list[float]] = {"events": [], "numbers": [], "recording": []}
     for size in (100, 10_000):
-        newest = large.history(Entry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        newest = large.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
         costs["events"].append(steps(large, lambda newest=newest: list(newest.events("e"))) / size)
-        walk = Stretch(user=str(size))
+        walk = EventRange(user=str(size))
         costs["numbers"].append(steps(large, lambda walk=walk: list(walk.numbers(large.store.database, ["e"]))) / size)
         made = events.make("e", {}, user=str(size), at="2026-06-01", now=NOW, max_bytes=100)
         costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))

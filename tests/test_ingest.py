@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from brabeion_cli.ingest.client import Intake
+from brabeion_cli.ingest.client import IngestClient
 from brabeion_cli.ingest.line_reader import Block
-from brabeion_cli.ingest.messages import Slice
+from brabeion_cli.ingest.messages import CommittedLines
 from brabeion_cli.project.config import Config
 from tests.conftest import POINTS, Project, directory
 
@@ -178,7 +178,7 @@ def test_what_was_done_and_not_yet_told_is_told_at_the_end(points: Project) -> N
     block = Block(1, "".join(line(number) for number in range(5000)).encode())
     config = Config(str(points.db), (directory(points.directory / "badges"),), None, {})
 
-    with contextlib.closing(Intake(config)) as intake:
+    with contextlib.closing(IngestClient(config)) as intake:
         told = [next(intake.ingest([block]))]
         recorded, before = 0, -1
         while recorded > before:  # and nobody listens
@@ -187,7 +187,7 @@ def test_what_was_done_and_not_yet_told_is_told_at_the_end(points: Project) -> N
             ((recorded,),) = points.sql("SELECT count(*) FROM events")
         told += intake.left()
 
-    assert sum(each.counts["recorded"] for each in told if isinstance(each, Slice)) == recorded
+    assert sum(each.counts["recorded"] for each in told if isinstance(each, CommittedLines)) == recorded
     assert len(told) > 2
 
 

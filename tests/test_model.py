@@ -24,17 +24,17 @@ from brabeion_cli.database import backup, integrity
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.engine import manual_awards
-from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
 from brabeion_cli.queue import completion, worker
-from brabeion_cli.queue.messages import Batch, Judged, NotBegun, Stop
-from brabeion_cli.replay.walk import Replay, Result
+from brabeion_cli.queue.messages import Batch, Evaluated, NotStarted, StopFlag
+from brabeion_cli.replay.walk import Replay, ReplayReport
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.store import task_queue
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.store.task_queue import ClaimedTask
 from tests.conftest import NOW
 from tests.model import KINDS, USERS, Event, Key, Model, registry_of
 
@@ -53,8 +53,8 @@ JUMPS = st.sampled_from([1, 31, 3600, -1, -7200])
 class Held(NamedTuple):
     """A task that a worker was given, and its answer; by now another worker may hold it."""
 
-    task: Task
-    answer: Judged | Failure
+    task: ClaimedTask
+    answer: Evaluated | Failure
     keys: list[Key]  # what the model says of it
 
 
@@ -111,7 +111,7 @@ class Site(RuleBasedStateMachine):
     def record(self, store: Store, batch: list[Event]) -> None:
         """As one transaction; the model records what is new."""
         with Guard(5) as guard, store.transaction():
-            engine = Engine(self.registry, store, guard)
+            engine = EventProcessor(self.registry, store, guard)
             for event in batch:
                 assert engine.record(self.made(event), self.now).duplicate == (event in self.model.events)
                 if event not in self.model.events and store is self.store:
@@ -126,7 +126,7 @@ class Site(RuleBasedStateMachine):
     def fire_other_content(self, pick: int, other: Any) -> None:
         event = self.made(of(self.with_id(), pick), **other)
         with pytest.raises(EventError, match="is taken by"), Guard(5) as guard, self.store.transaction():
-            Engine(self.registry, self.store, guard).record(event, self.now)
+            EventProcessor(self.registry, self.store, guard).record(event, self.now)
 
     @precondition(lambda self: self.with_id())
     @rule(pick=PICKS)
@@ -160,29 +160,29 @@ class Site(RuleBasedStateMachine):
             for held in self.held[before:]:
                 self.settle(held)
 
-    def judge(self, tasks: list[Task]) -> None:
+    def judge(self, tasks: list[ClaimedTask]) -> None:
         """As a batch: tasks of users to whom an earlier one granted something have to wait."""
         granted: set[str] = set()
         with Guard(5) as guard:
             batch, journal = Batch(tasks, float("inf")), Journal(self.store.database)
-            answers = list(worker.answers(batch, Stop(), self.registry, journal, guard))
+            answers = list(worker.answers(batch, StopFlag(), self.registry, journal, guard))
         for task, answer in zip(tasks, answers, strict=True):
             known = self.model.tasks[task.number]
-            assert isinstance(answer, NotBegun) == (known.case.user in granted)
-            if isinstance(answer, NotBegun):
+            assert isinstance(answer, NotStarted) == (known.case.user in granted)
+            if isinstance(answer, NotStarted):
                 self.given_back(task)
                 continue
             self.held.append(self.compared(task, answer))
             granted.update(user for user, *_ in self.held[-1].keys)
 
-    def compared(self, task: Task, answer: Judged | Failure) -> Held:
+    def compared(self, task: ClaimedTask, answer: Evaluated | Failure) -> Held:
         known = self.model.tasks[task.number]
         try:
             keys = self.model.ask(known.kind, known.case, frozen=known.frozen)
         except ValueError:
             assert isinstance(answer, Failure)
             return Held(task, answer, [])
-        assert isinstance(answer, Judged)
+        assert isinstance(answer, Evaluated)
         assert [grant[:5] for grant in answer.grants] == keys
         return Held(task, answer, keys)
 
@@ -206,10 +206,10 @@ class Site(RuleBasedStateMachine):
         """What a worker does with its answer; where it has lost its lease, that is nothing."""
         task, answer, keys = held
         is_ours = self.model.holds(task.number, task.token)
-        if isinstance(answer, Judged):
+        if isinstance(answer, Evaluated):
             (report,) = completion.finish(self.store, [(task, answer.grants)], self.ready, self.now)
-            assert isinstance(report, completion.Done) == is_ours
-            new = report.new if isinstance(report, completion.Done) else []
+            assert isinstance(report, completion.TaskDone) == is_ours
+            new = report.new if isinstance(report, completion.TaskDone) else []
             assert [award.grant[:5] for award in new] == [key for key in keys if is_ours and self.model.lacks(key)]
             if is_ours:
                 self.model.finish(task.number, keys, self.now)
@@ -230,7 +230,7 @@ class Site(RuleBasedStateMachine):
     def give_back(self, pick: int) -> None:
         self.given_back(of(self.held, pick).task)
 
-    def given_back(self, task: Task) -> None:
+    def given_back(self, task: ClaimedTask) -> None:
         task_queue.give_back(self.store, [task])
         if self.model.holds(task.number, task.token):
             known = self.model.tasks[task.number]
@@ -310,9 +310,9 @@ class Site(RuleBasedStateMachine):
             self.model.replay(self.now, prune=prune)
         self.model.broken = broken_before
 
-    def replayed(self, store: Store, **options: Any) -> Result:
+    def replayed(self, store: Store, **options: Any) -> ReplayReport:
         with Guard(5) as guard:
-            result = Replay(self.registry, store, guard, Stretch(), now=self.now, **options).run(lambda step: None)
+            result = Replay(self.registry, store, guard, EventRange(), now=self.now, **options).run(lambda step: None)
         store.close()  # its temporary tables go
         return result
 
@@ -341,7 +341,7 @@ class Site(RuleBasedStateMachine):
             task_queue.claim(lost, 2, LEASE, MAX_ATTEMPTS, self.now)
         elif what == "finish" and self.held:
             task, answer, _ = of(self.held, pick)
-            grants = answer.grants if isinstance(answer, Judged) else []
+            grants = answer.grants if isinstance(answer, Evaluated) else []
             completion.finish(lost, [(task, grants)], self.ready, self.now)
         else:
             badge = manual_awards.registered(self.registry, "medal")

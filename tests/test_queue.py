@@ -13,7 +13,7 @@ import pytest
 
 from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
@@ -296,7 +296,7 @@ def tasks(store: Store) -> Store:
     with store.transaction():
         for number in range(3):
             made = events.make("e", {}, user=f"u{number}", now=NOW, max_bytes=100)
-            entry = Entry(store.add_event(made) or 0, made.name, made.user, made.at, None, made.text)
+            entry = JournalEntry(store.add_event(made) or 0, made.name, made.user, made.at, None, made.text)
             task_queue.defer(store, "one", entry, None, NOW)
     return store
 

@@ -18,7 +18,7 @@ from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.store import Store
 from tests.test_ingest import line
 
@@ -60,7 +60,7 @@ def test_an_event_is_one_statement_and_a_transaction_has_hundreds(
     registry.register(Points)
     statements: list[str] = []
     store.database.raw().set_trace_callback(statements.append)
-    watch = SharedWatch()
+    watch = Scoreboard()
     with Guard(5, watch) as guard:
         recording = Recorder(Config(store.path, (), None, {}), registry, store, guard, watch, channel)
         recording.answer(BlockRequest(block(0), {}, {}, False))

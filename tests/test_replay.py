@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from brabeion_cli.base import Badge, BadgeAwarded, CountBadge, StreakBadge, SumBadge
 from brabeion_cli.domain import events
-from brabeion_cli.engine.event_processor import Engine
+from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.project.registry import Registry
-from brabeion_cli.replay.checkpoints import Step
-from brabeion_cli.replay.walk import Replay, Result
+from brabeion_cli.replay.checkpoints import Checkpoint
+from brabeion_cli.replay.walk import Replay, ReplayReport
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW, Project
 
@@ -72,13 +72,13 @@ def record(registry: Registry, store: Store, stream: list[Any]) -> None:
     for name, hours, user, n in stream:
         made = events.make(name, {"n": n}, user=user, at=START + timedelta(hours=hours), now=NOW, max_bytes=1000)
         with Guard(5) as guard, store.transaction():
-            Engine(registry, store, guard).record(made, NOW)
+            EventProcessor(registry, store, guard).record(made, NOW)
 
 
-def replayed(registry: Registry, store: Store, **options: Any) -> Result:
+def replayed(registry: Registry, store: Store, **options: Any) -> ReplayReport:
     with Guard(5) as guard:
-        replay = Replay(registry, store, guard, options.pop("stretch", Stretch()), now=NOW, **options)
-        steps: list[Step] = []
+        replay = Replay(registry, store, guard, options.pop("stretch", EventRange()), now=NOW, **options)
+        steps: list[Checkpoint] = []
         result = replay.run(steps.append)
     assert [step.failures for step in steps if step.failures] == []
     assert len({award.grant for step in steps for award in step.awards}) >= sum(

@@ -21,12 +21,12 @@ from brabeion_cli.base import CountBadge
 from brabeion_cli.database import late_counts, row_checks
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.award_rules import Grant
-from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, Entry
+from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, JournalEntry
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import retention, task_queue
-from brabeion_cli.store.event_log import RecordedEvents
-from brabeion_cli.store.event_range import Stretch
-from brabeion_cli.store.reconciliation import Ledger
+from brabeion_cli.store.event_log import EventLog
+from brabeion_cli.store.event_range import EventRange
+from brabeion_cli.store.reconciliation import Reconciliation
 from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW, Project
 
@@ -227,12 +227,12 @@ def record(store: Store, stream: list[Any], ever: list[tuple[str, str, str]], ho
             if awarded:
                 store.add_award(Grant(user, "medal", 1, "", number or 0), made.at, number)
             if name == "a" and made.at >= horizon:
-                count = RecordedEvents(store.database).count(user, name, AsOf(made.at, LAST_NUMBER))
+                count = EventLog(store.database).count(user, name, AsOf(made.at, LAST_NUMBER))
                 assert count == sum(each[:2] == (name, user) and each[2] <= made.at for each in ever)
 
 
 def require_right_counts(store: Store, ever: list[tuple[str, str, str]], horizon: str) -> None:
-    journal = RecordedEvents(store.database)
+    journal = EventLog(store.database)
     for days in range(42):
         at = timestamps.moment(START + timedelta(days=days, hours=1))
         for user in ("alice", "bob") if at >= horizon else ():
@@ -291,7 +291,7 @@ def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
             made = events.make("abc"[number % 3], state, user=user, at=at, now=NOW, max_bytes=10_000)
             event = store.add_event(made)
             store.add_award(Grant(user, "badge", 1, str(number * 7919 % 3000)), made.at, event)
-            entry = Entry(event or 0, made.name, made.user, made.at, None, made.text)
+            entry = JournalEntry(event or 0, made.name, made.user, made.at, None, made.text)
             task = task_queue.defer(store, "badge", entry, made.text, NOW)
             store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (task * 7919 % 3000,))
     assert b"Xanthippe" in project.db.read_bytes()
@@ -357,7 +357,7 @@ def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytes
     retention.rename(store, "alice", "alicia", now=NOW)
 
     asof = AsOf(timestamps.moment(START + timedelta(days=6)), LAST_NUMBER)
-    assert [RecordedEvents(store.database).count(user, "a", asof) for user in ("alice", "alicia")] == [0, 3]
+    assert [EventLog(store.database).count(user, "a", asof) for user in ("alice", "alicia")] == [0, 3]
     assert list(row_checks.contradictions(store.database)) == []
     assert {user for (user,) in store.database.execute_sql('SELECT "user" FROM late_counts')} == {"alicia"}
 
@@ -608,8 +608,8 @@ def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store
 
 def test_what_a_replay_found_stale_is_not_revoked_once_it_rests_on_nothing(site: Project) -> None:
     with open_store(str(site.db)) as store, open_store(str(site.db)) as other:
-        ledger = Ledger(store, apart=True)
-        assert ledger.revoke_stale(["collector"], Stretch(), NOW)
+        ledger = Reconciliation(store, apart=True)
+        assert ledger.revoke_stale(["collector"], EventRange(), NOW)
         retention.forget(other, "alice", now=NOW)
         list(ledger.differences(enter=True))
 

@@ -10,7 +10,7 @@ import pytest
 from brabeion_cli.database import integrity, row_checks
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import make
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
@@ -28,7 +28,7 @@ def filled(store: Store) -> Store:
             )  # fmt: skip
             assert store.add_event(event) == number
             store.add_award(Grant("alice", "each", 1, "", number), event.at, number)
-            entry = Entry(number, event.name, event.user, event.at, event.id, event.text)
+            entry = JournalEntry(number, event.name, event.user, event.at, event.id, event.text)
             task_queue.defer(store, "slow", entry, '{"points":1}', NOW)
         store.add_award(Grant("bob", "points", 1, "post-1"), moment(NOW), None, "root", "won the quiz")
         store.add_award(Grant("bob", "each", 1, "", -1), moment(NOW), None, "root", "won it, too")

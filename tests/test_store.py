@@ -32,7 +32,7 @@ from brabeion_cli.errors import (
     StoreError,
     StoreFullError,
 )
-from brabeion_cli.store.event_log import RecordedEvents
+from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.store import open_store
 
 ROOT = os.geteuid() == 0
@@ -210,7 +210,7 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
         for level in (1, 2):
             old.execute(f"{insert_award} ('x', 'b', {level}, '', 0, '{rows[0][2]}', 1)")
     with open_store(str(path)) as migrated:
-        journal = RecordedEvents(migrated.database)
+        journal = EventLog(migrated.database)
         for last in ("2025-12-31", "2026-01-05T12:00:00.000000Z", "2026-12-31"):
             for name, user in {row[:2] for row in rows}:
                 count = journal.count(user, name, AsOf(last, 10**9))
@@ -237,7 +237,7 @@ def test_version_6_tells_late_ones_from_those_in_time(path: Path) -> None:
         old.execute("INSERT INTO standings VALUES ('x', 0, 0, '')")
 
     with open_store(str(path)) as migrated:
-        journal = RecordedEvents(migrated.database)
+        journal = EventLog(migrated.database)
         for number, at in enumerate(moments, 1):
             for known in (number, LAST_NUMBER):
                 before = (other for n, other in enumerate(moments[:known], 1) if (other, n) <= (at, number))
@@ -258,7 +258,7 @@ def test_version_6_leaves_alone_what_a_prune_counted_in(path: Path) -> None:
         old.execute("INSERT OR IGNORE INTO standings VALUES ('x', 0, 0, '')")
 
     with open_store(str(path)) as migrated:
-        journal = RecordedEvents(migrated.database)
+        journal = EventLog(migrated.database)
         counts = [journal.count("x", "e", AsOf(at(minute), LAST_NUMBER)) for minute in (300, 450, 500, 598, 800, 1000)]
         assert counts == [2, 2, 3, 101, 101, 102]
         assert list(integrity.problems(migrated.database)) == []

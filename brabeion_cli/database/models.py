@@ -8,7 +8,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, CompositeKey, ForeignKeyField, IntegerField, Model, TextField
 
 
-class Event(Model):
+class EventRow(Model):
     """The journal: what happened, in the order in which it was recorded."""
 
     number = AutoField()
@@ -26,10 +26,10 @@ class Event(Model):
         indexes = ((("user", "name", "at"), False), (("name", "at"), False))
 
 
-Event.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1'))
+EventRow.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "number", "at", "late") WHERE late = 1'))
 
 
-class Award(Model):
+class AwardRow(Model):
     """Who holds what. A row stays when it is revoked, so that the award is not given again."""
 
     user = TextField()
@@ -38,7 +38,7 @@ class Award(Model):
     key = TextField(default="")  # "" where there is none: NULLs would never be equal
     occasion = IntegerField(default=0)  # the event's number, for a `multiple` badge without a key
     awarded_at = TextField()
-    event = ForeignKeyField(Event, column_name="event_number", null=True, index=False)
+    event = ForeignKeyField(EventRow, column_name="event_number", null=True, index=False)
     given_by = TextField(null=True)
     reason = TextField(null=True)
     revoked_at = TextField(null=True)
@@ -55,14 +55,14 @@ class Award(Model):
         constraints = [SQL("CHECK (event_number IS NOT NULL OR (given_by IS NOT NULL AND reason IS NOT NULL))")]
 
 
-class Task(Model):
+class TaskRow(Model):
     """Deferred evaluations. A task that is done is gone.
 
     `due_at` is when it may be claimed: for a task that a worker holds, when its lease runs out; NULL for a dead one.
     """
 
     number = IntegerField(constraints=[SQL("PRIMARY KEY AUTOINCREMENT")])  # numbers are never used again
-    event = ForeignKeyField(Event, column_name="event_number")
+    event = ForeignKeyField(EventRow, column_name="event_number")
     badge = TextField()
     state = TextField(null=True)  # what freeze() returned; NULL: the event's own
     attempts = IntegerField(default=0)
@@ -77,10 +77,10 @@ class Task(Model):
         primary_key = False
 
 
-Task.add_index(SQL('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL'))
+TaskRow.add_index(SQL('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE token IS NOT NULL'))
 
 
-class Prune(Model):
+class PruneRow(Model):
     """Of the events of this name those before that moment were deleted, but for a few."""
 
     name = TextField(primary_key=True)
@@ -90,7 +90,7 @@ class Prune(Model):
         table_name = "prunes"
 
 
-class Standing(Model):
+class StandingRow(Model):
     """A user with an event or an award, and totals of the awards that are held. SQLite keeps it."""
 
     user = TextField(primary_key=True)
@@ -103,10 +103,10 @@ class Standing(Model):
         without_rowid = True
 
 
-Standing.add_index(SQL('CREATE INDEX "standing_order" ON "standings" ("awards" DESC, "last_awarded_at", "user")'))
+StandingRow.add_index(SQL('CREATE INDEX "standing_order" ON "standings" ("awards" DESC, "last_awarded_at", "user")'))
 
 
-class Holder(Model):
+class HolderRow(Model):
     """How many users hold a level of a badge; for the badge "" and level 0, how many there are. SQLite keeps it."""
 
     badge = TextField()
@@ -119,7 +119,7 @@ class Holder(Model):
         without_rowid = True
 
 
-class LateCount(Model):
+class LateCountRow(Model):
     """How many events of a user and name came late, of those of a month, a day and so on, where they are many."""
 
     user = TextField()
@@ -134,4 +134,4 @@ class LateCount(Model):
         without_rowid = True
 
 
-MODELS = [Event, Award, Task, Prune, Standing, Holder, LateCount]
+MODELS = [EventRow, AwardRow, TaskRow, PruneRow, StandingRow, HolderRow, LateCountRow]

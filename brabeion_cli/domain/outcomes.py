@@ -9,7 +9,7 @@ from brabeion_cli.domain.events import Event
 
 if TYPE_CHECKING:
     from brabeion_cli.base import Badge
-    from brabeion_cli.domain.timeline import Entry
+    from brabeion_cli.domain.timeline import JournalEntry
 
 
 class Failure(NamedTuple):
@@ -57,7 +57,7 @@ class NewAward(NamedTuple):
     at: str
 
 
-class Recorded(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event in the journal, and what came of it. A duplicate has no outcomes."""
 
     event: Event
@@ -66,7 +66,7 @@ class Recorded(NamedTuple):
     awards: list[NewAward]
 
 
-class Results(Protocol):
+class OutcomeListener(Protocol):
     """Who is told what becomes of events while they are recorded, badge by badge."""
 
     def unheard(self, event: str) -> None:
@@ -75,7 +75,7 @@ class Results(Protocol):
     def unearned(self, badge: Badge) -> None:
         """The badge awards nothing."""
 
-    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: JournalEntry) -> None:
         """A grant of the badge is awarded, held or revoked; `entry` earned it."""
 
     def queued(self, badge: Badge, task: int) -> None:
@@ -85,7 +85,7 @@ class Results(Protocol):
         """The badge failed, and is asked again later where there is a task."""
 
 
-class Collected:
+class CollectedOutcomes:
     """Results that are kept."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Collected:
     def unearned(self, badge: Badge) -> None:
         self.outcomes.append(Outcome(badge.slug, NONE))
 
-    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: JournalEntry) -> None:
         self.outcomes.append(outcome_of(grant, badge.detail(grant.level).name, outcome))
         if outcome == AWARDED:
             self.awards.append(NewAward(grant, entry.number, entry.at))
@@ -115,6 +115,6 @@ def outcome_of(grant: Grant, level_name: str, outcome: str) -> Outcome:
     return Outcome(grant.badge, outcome, grant.user, grant.level, level_name, grant.key or None)
 
 
-def place(failure: Failure) -> str:
+def failure_text(failure: Failure) -> str:
     """`ZeroDivisionError: division by zero (odd.py:14)`."""
     return failure.error + (f" ({failure.where})" if failure.where else "")

@@ -1,4 +1,4 @@
-"""`Entry`, one event of the journal; `order`, that of the journal; `AsOf`, a point of it."""
+"""`JournalEntry`, one event of the journal; `order`, that of the journal; `AsOf`, a point of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LAST_NUMBER = 2**63 - 1
 FIRST_MOMENT, LAST_MOMENT = "", "~"  # before and after every moment, as text
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """An event in the journal. `at` is UTC text, `id` the caller's, `text` the state's JSON.
 
     For the event that an award is, number and id are those of the event that earned it, `position` is the award's place
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     depth: int = 0
 
 
-def order(entry: Entry) -> tuple[str, int, int]:
+def order(entry: JournalEntry) -> tuple[str, int, int]:
     """What the journal is ordered by."""
     return entry.at, entry.number, entry.position
 
@@ -41,7 +41,7 @@ class AsOf(NamedTuple):
     known: int = LAST_NUMBER
 
     @classmethod
-    def of(cls, entry: Entry, *, hindsight: bool = False) -> AsOf:
+    def of(cls, entry: JournalEntry, *, hindsight: bool = False) -> AsOf:
         """The point of an entry; with `hindsight` all entries are known, else those that were recorded before it."""
         return cls(entry.at, entry.number, entry.position, LAST_NUMBER if hindsight else entry.number)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.outcomes import AWARDED, DATED_BACK, HELD, REVOKED, NewAward
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.store.award_log import award_state
 from brabeion_cli.store.store import Store
 
@@ -63,14 +63,14 @@ def new_awards(entered: Sequence[tuple[Grant, str]], at: str, event_number: int 
     return [NewAward(grant, event_number, at) for grant, outcome in entered if outcome == AWARDED]
 
 
-def award_entry(store: Store, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
+def award_entry(store: Store, grant: Grant, level_name: str | None, entry: JournalEntry) -> JournalEntry:
     """The event that an award on record is, for badges that listen to `badge_awarded`; `entry` earned it."""
     on_record = store.award(grant)
     assert on_record is not None
     return award_entry_at(on_record.position, grant, level_name, entry)
 
 
-def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: Entry) -> Entry:
+def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: JournalEntry) -> JournalEntry:
     """The same, for an award whose place among those of the event is known."""
     return entry._replace(
         name=BADGE_AWARDED,
@@ -85,7 +85,7 @@ class EndlessAwardsError(Exception):
     """Awards for awards for awards, without an end."""
 
 
-def require_end(entry: Entry) -> None:
+def require_end(entry: JournalEntry) -> None:
     """Refuse an award that too many others have led to. Raises `EndlessAwardsError`."""
     if entry.depth > MAX_DEPTH:
         raise EndlessAwardsError(

@@ -15,8 +15,8 @@ from brabeion_cli.sandbox import process
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.sandbox.limits import confine
-from brabeion_cli.sandbox.process import Child
-from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.sandbox.process import ChildProcess
+from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.sandbox.supervisor import await_ready
 from brabeion_cli.store.store import Store, open_store
 
@@ -25,7 +25,7 @@ ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child who
 
 def serve(
     config: Config,
-    watch: SharedWatch,
+    watch: Scoreboard,
     channel: Channel,
     work: Callable[[Registry, Store, Guard], None],
     *,
@@ -55,7 +55,7 @@ def longest(config: Config, registry: Registry) -> float:
 
 def try_loading(config: Config) -> None:
     """Load the badges in a child first, for those who cannot afford to be ended by them. Raises `BadgeLoadError`."""
-    child = Child(partial(_load, config))
+    child = ChildProcess(partial(_load, config))
     try:
         await_ready(child)
     finally:

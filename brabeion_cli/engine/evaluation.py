@@ -12,7 +12,7 @@ from brabeion_cli import locations
 from brabeion_cli.base import Badge
 from brabeion_cli.domain import award_rules, serializer
 from brabeion_cli.domain.award_rules import Grant
-from brabeion_cli.domain.timeline import AsOf, Entry
+from brabeion_cli.domain.timeline import AsOf, JournalEntry
 from brabeion_cli.engine.history import History
 from brabeion_cli.sandbox.guard import BadgeFailedError
 from brabeion_cli.store.journal import Journal
@@ -30,14 +30,14 @@ class Ask(Protocol):
         """What `work()` returns."""
 
 
-class Case:
+class EvaluationContext:
     """An entry, with all that badges are told when they are asked about it.
 
     With `hindsight` they see what was recorded after it, too, as far as it is dated before it.
     """
 
     def __init__(
-        self, entry: Entry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
+        self, entry: JournalEntry, journal: Journal, *, state: dict[str, Any] | None = None, hindsight: bool = False
     ) -> None:
         self.entry = entry
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
@@ -79,7 +79,7 @@ def _copier(value: Any) -> Callable[[], Any]:
     return partial(marshal.loads, marshal.dumps(value))  # the quickest way to copy what is nested deeper
 
 
-def freeze(badge: Badge, case: Case, ask: Ask) -> str:
+def frozen_state(badge: Badge, case: EvaluationContext, ask: Ask) -> str:
     """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
     state = case.state()
 
@@ -93,13 +93,13 @@ def freeze(badge: Badge, case: Case, ask: Ask) -> str:
     return ask(badge, kept)
 
 
-def judge(badge: Badge, case: Case, ask: Ask, text: str | None = None) -> list[Grant]:
+def evaluate(badge: Badge, case: EvaluationContext, ask: Ask, text: str | None = None) -> list[Grant]:
     """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`.
 
     A deferred badge is told what its `freeze()` returned: `text`, or where that is None, what it returns now.
     """
     if text is None and badge.async_:
-        text = freeze(badge, case, ask)
+        text = frozen_state(badge, case, ask)
     state = case.state() if text is None else case.thawed(text)
 
     def grants_of_answer() -> list[Grant]:

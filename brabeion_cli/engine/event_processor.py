@@ -11,22 +11,22 @@ from brabeion_cli.base import Badge
 from brabeion_cli.domain import strict_json
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED, Event
-from brabeion_cli.domain.outcomes import AWARDED, HELD, Collected, Failure, Recorded, Results
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.outcomes import AWARDED, HELD, CollectedOutcomes, Failure, OutcomeListener, RecordedEvent
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry, enter_one, is_told, require_end
-from brabeion_cli.engine.evaluation import Case, freeze, judge
+from brabeion_cli.engine.evaluation import EvaluationContext, evaluate, frozen_state
 from brabeion_cli.errors import EventError
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store
-from brabeion_cli.store.write_cache import Known
+from brabeion_cli.store.write_cache import WriteCache
 
 NOBODY: Mapping[str, Failure] = {}
 
 
-class Engine:
+class EventProcessor:
     """Judges events by the badges of a registry and enters what they earn in a store.
 
         with engine.transaction():
@@ -41,7 +41,7 @@ class Engine:
         self._store = store
         self._ask = guard.call
         self._journal = Journal(store.database, timezone, registry.level_name)
-        self._known = Known(store)
+        self._known = WriteCache(store)
         self._in_transaction = False
 
     @contextlib.contextmanager
@@ -58,16 +58,16 @@ class Engine:
         finally:
             self._in_transaction = False
 
-    def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> Recorded:
+    def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> RecordedEvent:
         """See `record_to`. All that came of it."""
-        results = Collected()
+        results = CollectedOutcomes()
         at = self.record_to(results, event, now, doomed or NOBODY)
         if at is not None:
-            return Recorded(event._replace(at=at), True, [], [])
-        return Recorded(event, False, results.outcomes, results.awards)
+            return RecordedEvent(event._replace(at=at), True, [], [])
+        return RecordedEvent(event, False, results.outcomes, results.awards)
 
     def record_to(
-        self, results: Results, event: Event, now: datetime, doomed: Mapping[str, Failure] = NOBODY
+        self, results: OutcomeListener, event: Event, now: datetime, doomed: Mapping[str, Failure] = NOBODY
     ) -> str | None:
         """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
 
@@ -79,13 +79,15 @@ class Engine:
         number = self._known.add_event(event)
         if number is None:
             return self._require_same(event)
-        cases = [Case(Entry(number, *event[:5]), self._journal, state=event.state)]
+        cases = [EvaluationContext(JournalEntry(number, *event[:5]), self._journal, state=event.state)]
         for case in cases:  # which grow meanwhile: an award is an event, too
             if granted := self._ask_listeners(results, case, now, doomed):
                 cases += self._award_cases(granted, case.entry)
         return None
 
-    def _ask_listeners(self, results: Results, case: Case, now: datetime, doomed: Mapping[str, Failure]) -> list[Grant]:
+    def _ask_listeners(
+        self, results: OutcomeListener, case: EvaluationContext, now: datetime, doomed: Mapping[str, Failure]
+    ) -> list[Grant]:
         """Ask each badge that listens; what is awarded now."""
         awarded: list[Grant] = []
         entry = case.entry
@@ -99,10 +101,10 @@ class Engine:
                 if badge.slug in doomed:
                     raise BadgeFailedError(doomed[badge.slug])
                 if badge.async_:
-                    text = freeze(badge, case, self._ask)
+                    text = frozen_state(badge, case, self._ask)
                     results.queued(badge, task_queue.defer(self._store, badge.slug, entry, text, now))
                     continue
-                granted = judge(badge, case, self._ask)
+                granted = evaluate(badge, case, self._ask)
             except EndlessAwardsError as error:
                 results.failed(badge, Failure(str(error)), None)
             except BadgeFailedError as error:
@@ -115,7 +117,9 @@ class Engine:
                     results.unearned(badge)
         return awarded
 
-    def _enter(self, results: Results, badge: Badge, granted: Sequence[Grant], entry: Entry) -> list[Grant]:
+    def _enter(
+        self, results: OutcomeListener, badge: Badge, granted: Sequence[Grant], entry: JournalEntry
+    ) -> list[Grant]:
         """Enter grants, asking the store only of awards that are not known to be on record; what is awarded now."""
         awarded = []
         for grant in granted:
@@ -129,13 +133,15 @@ class Engine:
                 results.entered(badge, grant, outcome, entry)
         return awarded
 
-    def _award_cases(self, awarded: Sequence[Grant], entry: Entry) -> list[Case]:
+    def _award_cases(self, awarded: Sequence[Grant], entry: JournalEntry) -> list[EvaluationContext]:
         """Awards, as cases where anybody listens to them."""
         if not self._registry.listening_to(BADGE_AWARDED):
             return []
         level_name = self._registry.level_name
         return [
-            Case(award_entry(self._store, grant, level_name(grant.badge, grant.level), entry), self._journal)
+            EvaluationContext(
+                award_entry(self._store, grant, level_name(grant.badge, grant.level), entry), self._journal
+            )
             for grant in awarded
         ]
 

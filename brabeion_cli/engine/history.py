@@ -12,7 +12,7 @@ from typing import Any
 from brabeion_cli.base import Badge
 from brabeion_cli.domain import lookups, timestamps
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
-from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry
 from brabeion_cli.domain.timestamps import Days, moment, parse_moment
 from brabeion_cli.store.journal import Journal
 
@@ -22,7 +22,7 @@ class PastEvent:
 
     __slots__ = ("_at", "_state", "_text", "id", "name", "user")
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: JournalEntry) -> None:
         self.name, self.user, self.id = entry.name, entry.user, entry.id
         self._at, self._text = entry.at, entry.text
         self._state: dict[str, Any] | None = None
@@ -56,7 +56,7 @@ class History:
     The event `badge_awarded` is the user's awards.
     """
 
-    def __init__(self, journal: Journal, user: str, entry: Entry | None, asof: AsOf | None = None) -> None:
+    def __init__(self, journal: Journal, user: str, entry: JournalEntry | None, asof: AsOf | None = None) -> None:
         """Without `asof` it is as of the entry."""
         self.user = user
         self._journal = journal
@@ -214,5 +214,5 @@ class History:
         return moment(value, what)
 
 
-def _past(entry: Entry | None) -> PastEvent | None:
+def _past(entry: JournalEntry | None) -> PastEvent | None:
     return None if entry is None else PastEvent(entry)

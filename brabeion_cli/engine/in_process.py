@@ -12,8 +12,8 @@ from typing import Any
 from brabeion_cli.domain import events, suggestions
 from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.outcomes import Outcome
-from brabeion_cli.engine.event_processor import Engine
-from brabeion_cli.engine.notifications import announce
+from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.notifications import notify
 from brabeion_cli.errors import NestedFireError
 from brabeion_cli.project import config, loader
 from brabeion_cli.project.config import BadgeDirectory, Config
@@ -60,13 +60,13 @@ def adopt(settings: Config) -> None:
 def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
     with Guard(settings.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
         with open_store(settings.db, create=True) as store:
-            awarding = Engine(badges, store, guard, timezone=settings.timezone)
+            awarding = EventProcessor(badges, store, guard, timezone=settings.timezone)
             with awarding.transaction():
                 recorded = awarding.record(event, now)
         if not badges.listening_to(event.name):
             near = suggestions.near_matches(event.name, badges.event_names)
             print(f"brabeion: recorded, but no badge listens to {event.name!r}{near}", file=sys.stderr)
-        for failure in announce(badges, guard, recorded.awards):
+        for failure in notify(badges, guard, recorded.awards):
             print(f"brabeion: {failure}", file=sys.stderr)
     return recorded.outcomes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from brabeion_cli.base import Badge
-from brabeion_cli.database.models import Award
+from brabeion_cli.database.models import AwardRow
 from brabeion_cli.domain import award_rules
 from brabeion_cli.domain.award_rules import NO_KEY, WrongAnswerError
 from brabeion_cli.domain.events import text_or_number
@@ -62,7 +62,7 @@ def give(
 
 def revoke(
     store: Store, user: str, slug: str, level: int | None, key: str | None, *, by: str, reason: str, now: datetime
-) -> list[Award]:
+) -> list[AwardRow]:
     """Revoke a user's awards of a badge: all, or those of a level or a key. They stay on record.
 
     Returns those that were held until now; empty where all of them were revoked before. Raises `NoSuchAwardError`
@@ -72,24 +72,28 @@ def revoke(
     user, slug, reason, by = (text_or_number(value, what) for what, value in given.items())
     if by == REPLAY:
         raise EventError(f"by is {by!r}, which stands for what `brabeion replay --prune` takes back; give another name")
-    chosen = (Award.user == user) & (Award.badge == slug)
+    chosen = (AwardRow.user == user) & (AwardRow.badge == slug)
     if level is not None:
-        chosen &= Award.level == level
+        chosen &= AwardRow.level == level
     if key is not None:
-        chosen &= Award.key == text_or_number(key, "key")
+        chosen &= AwardRow.key == text_or_number(key, "key")
     with store.transaction():
-        found = list(store.ask(Award.select().where(chosen).order_by(Award.level, Award.key, Award.occasion)))
+        found = list(
+            store.ask(AwardRow.select().where(chosen).order_by(AwardRow.level, AwardRow.key, AwardRow.occasion))
+        )
         if not found:
             what = f"{slug!r}" + (f", level {level}" if level else "") + (f", key {key!r}" if key is not None else "")
             raise NoSuchAwardError(
                 f"{user!r} has no award of {what}; `brabeion list --user {user}` shows what there is"
             )
-        held = chosen & Award.revoked_at.is_null()
-        store.ask(Award.update(revoked_at=moment(now), revoked_by=by, revoked_because=reason).where(held)).execute()
+        held = chosen & AwardRow.revoked_at.is_null()
+        store.ask(AwardRow.update(revoked_at=moment(now), revoked_by=by, revoked_because=reason).where(held)).execute()
     return [award for award in found if award.revoked_at is None]
 
 
 def _next_occasion(store: Store, user: str, badge: Badge) -> int:
     """Below all others: occasions from events are their numbers, which are positive."""
-    lowest = store.ask(Award.select(Award.occasion).where((Award.user == user) & (Award.badge == badge.slug)))
+    lowest = store.ask(
+        AwardRow.select(AwardRow.occasion).where((AwardRow.user == user) & (AwardRow.badge == badge.slug))
+    )
     return min([row.occasion for row in lowest] + [0]) - 1

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from brabeion_cli.domain.outcomes import NewAward
 
 
-class Announce(NamedTuple):
+class Notify(NamedTuple):
     """A request: these awards are on disk, tell the receivers."""
 
     awards: list[NewAward]
 
 
-class Announced(NamedTuple):
+class Notified(NamedTuple):
     """Receivers of `badge_awarded` have been called, and some failed."""
 
     failures: list[str]

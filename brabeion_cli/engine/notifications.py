@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from brabeion_cli.base import Badge
-from brabeion_cli.domain.outcomes import NewAward, place
+from brabeion_cli.domain.outcomes import NewAward, failure_text
 from brabeion_cli.domain.timestamps import parse_moment
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
 from brabeion_cli.signals import BadgeAward, badge_awarded
 
 
-def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> list[str]:
+def notify(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> list[str]:
     """Send `badge_awarded` for awards that are on disk; what receivers raised, as lines."""
     failures = []
     for award in awards if badge_awarded else ():
@@ -28,7 +28,7 @@ def announce(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> li
                 guard.call(badge, send, _folder_of(receiver), asking=False)
             except BadgeFailedError as error:
                 name = getattr(receiver, "__qualname__", type(receiver).__name__)
-                failures.append(f"receiver {name} of badge_awarded failed: {place(error.failure)}")
+                failures.append(f"receiver {name} of badge_awarded failed: {failure_text(error.failure)}")
     return failures
 
 

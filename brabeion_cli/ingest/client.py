@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.engine.messages import Announced
+from brabeion_cli.engine.messages import Notified
 from brabeion_cli.errors import LostProcessError
-from brabeion_cli.ingest.messages import BlockRequest, FireAnswer, FireRequest, Slice
+from brabeion_cli.ingest.messages import BlockRequest, CommittedLines, FireAnswer, FireRequest
 from brabeion_cli.project.config import Config
 from brabeion_cli.sandbox.channel import Channel
-from brabeion_cli.sandbox.scoreboard import SharedWatch
-from brabeion_cli.sandbox.supervisor import BadgeDiedError, SupervisedChild
+from brabeion_cli.sandbox.scoreboard import Scoreboard
+from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
 
 if TYPE_CHECKING:
     from brabeion_cli.ingest.line_reader import Block
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 
 
-class Intake:
+class IngestClient:
     """Records events by way of a child process, which is replaced when a badge takes it along."""
 
     def __init__(self, config: Config, created: Callable[[], None] = lambda: None) -> None:
         """`created` is called where this made the database."""
         self._tell_created = created
-        self._child = SupervisedChild(partial(_serve, config))
+        self._child = Supervisor(partial(_serve, config))
         self._kills: Counter[str] = Counter()
         self._last_kill: dict[str, Failure] = {}
 
@@ -55,7 +55,7 @@ class Intake:
                 doomed[death.badge] = death.failure
         return answer, self._announcements()
 
-    def ingest(self, blocks: Iterable[Block], *, stop_on_error: bool = False) -> Iterator[Slice | Announced]:
+    def ingest(self, blocks: Iterable[Block], *, stop_on_error: bool = False) -> Iterator[CommittedLines | Notified]:
         """Record the events of lines; yields what each transaction did, after it is on disk."""
         for block in blocks:
             doomed: dict[int, dict[str, Failure]] = {}
@@ -64,20 +64,20 @@ class Intake:
                 try:
                     self._send(self._block_request(block.after(done), doomed, stop_on_error))
                     while not finished and self._child.running:
-                        answer: Slice = self._child.answer()
+                        answer: CommittedLines = self._child.answer()
                         done, finished = answer.done, answer.finished
                         yield answer
                         if failures := self._announcements():
-                            yield Announced(failures)
+                            yield Notified(failures)
                         if answer.stopped:
                             return
                 except BadgeDiedError as death:
                     self._convict(death)
                     doomed.setdefault(death.line, {})[death.badge] = death.failure
 
-    def left(self) -> Iterator[Slice | Announced]:
+    def left(self) -> Iterator[CommittedLines | Notified]:
         """What was done, and not yet told, when `ingest` was interrupted."""
-        return (answer for answer in self._child.left() if isinstance(answer, (Slice, Announced)))
+        return (answer for answer in self._child.left() if isinstance(answer, (CommittedLines, Notified)))
 
     def start(self) -> None:
         """Start the child where there is none: load the badges, open the store. Raises `BrabeionError`s."""
@@ -91,7 +91,7 @@ class Intake:
     def _announcements(self) -> list[str]:
         """Awaits the receivers. They run after the commit: one that ends the child hurts nothing that is recorded."""
         try:
-            announced: Announced = self._child.answer()
+            announced: Notified = self._child.answer()
             return announced.failures
         except BadgeDiedError as death:
             return [f"a receiver of badge_awarded (for badge {death.badge!r}) never came back: {death}"]
@@ -116,7 +116,7 @@ class Intake:
         )
 
 
-def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+def _serve(config: Config, watch: Scoreboard, channel: Channel) -> None:
     """The child's life. What knows the store is loaded here: the parent does not need it."""
     from brabeion_cli.ingest import recorder
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from brabeion_cli.domain.events import Event
-from brabeion_cli.domain.outcomes import Failure, Recorded
+from brabeion_cli.domain.outcomes import Failure, RecordedEvent
 
 if TYPE_CHECKING:
     from brabeion_cli.ingest.line_reader import Block
 
-Doomed = Mapping[str, Failure]
+FailedBadges = Mapping[str, Failure]
 """Badges that are not to be asked, with the failure that stands as their answer."""
 
 
-class Ready(NamedTuple):
+class StoreReady(NamedTuple):
     """The child has loaded the badges and opened the store; `created` where that made the database."""
 
     created: bool
@@ -26,7 +26,7 @@ class FireRequest(NamedTuple):
     """Record one event."""
 
     event: Event
-    doomed: Doomed
+    doomed: FailedBadges
     strict: bool
     dry_run: bool
 
@@ -34,7 +34,7 @@ class FireRequest(NamedTuple):
 class FireAnswer(NamedTuple):
     """An event is recorded (or would be). `unheard` has near matches where no badge listens to it, else None."""
 
-    recorded: Recorded
+    recorded: RecordedEvent
     unheard: str | None
 
 
@@ -44,12 +44,12 @@ class BlockRequest(NamedTuple):
     """
 
     block: Block
-    doomed: Mapping[int, Doomed]
-    convicted: Doomed
+    doomed: Mapping[int, FailedBadges]
+    convicted: FailedBadges
     stop_on_error: bool
 
 
-class Rejected(NamedTuple):
+class RejectedLine(NamedTuple):
     """A line that was refused: its number, what was on it, and why."""
 
     number: int
@@ -57,14 +57,14 @@ class Rejected(NamedTuple):
     reason: str
 
 
-class Slice(NamedTuple):
+class CommittedLines(NamedTuple):
     """What one transaction of `ingest` did: the lines up to number `done` are settled. `finished` where none is left of
     the block, or none is to be looked at (`stopped`).
     """
 
     done: int
     counts: Counter[str]
-    rejected: list[Rejected]
+    rejected: list[RejectedLine]
     failed: list[tuple[int, str, Failure]]
     unheard: Counter[str]
     finished: bool

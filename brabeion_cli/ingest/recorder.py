@@ -13,28 +13,28 @@ from brabeion_cli.domain import events, suggestions
 from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.outcomes import AWARDED, Failure, NewAward
 from brabeion_cli.engine import bootstrap, in_process
-from brabeion_cli.engine.event_processor import Engine
-from brabeion_cli.engine.messages import Announced
-from brabeion_cli.engine.notifications import announce
+from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.messages import Notified
+from brabeion_cli.engine.notifications import notify
 from brabeion_cli.errors import EventError
-from brabeion_cli.ingest.messages import BlockRequest, FireAnswer, FireRequest, Ready, Rejected, Slice
+from brabeion_cli.ingest.messages import BlockRequest, CommittedLines, FireAnswer, FireRequest, RejectedLine, StoreReady
 from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store.store import Store
 
 if TYPE_CHECKING:
     from brabeion_cli.base import Badge
     from brabeion_cli.domain.award_rules import Grant
-    from brabeion_cli.domain.timeline import Entry
+    from brabeion_cli.domain.timeline import JournalEntry
     from brabeion_cli.ingest.line_reader import Block
 
 HOLD = 0.015  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
 BREATH = 0.0025  # seconds between two of them, so that others get their turn
-LEAST, MOST = 64, 1024  # lines that are read ahead, while others may write, for the next transaction
+MIN_AHEAD, MAX_AHEAD = 64, 1024  # lines that are read ahead, while others may write, for the next transaction
 ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
 
 
@@ -42,13 +42,13 @@ class _DryRunError(Exception):
     """Rolls a transaction back."""
 
 
-def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+def serve(config: Config, watch: Scoreboard, channel: Channel) -> None:
     """The child's life: load the badges, open the store, answer requests."""
 
     def work(registry: Registry, store: Store, guard: Guard) -> None:
         in_process.adopt(config)
         recorder = Recorder(config, registry, store, guard, watch, channel)
-        channel.send(Ready(store.created))
+        channel.send(StoreReady(store.created))
         while True:
             recorder.answer(channel.receive())
 
@@ -57,12 +57,12 @@ def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
 
 class Recorder:
     def __init__(
-        self, config: Config, registry: Registry, store: Store, guard: Guard, watch: SharedWatch, channel: Channel
+        self, config: Config, registry: Registry, store: Store, guard: Guard, watch: Scoreboard, channel: Channel
     ) -> None:
         self._config, self._registry, self._store = config, registry, store
         self._guard, self._watch, self._channel = guard, watch, channel
-        self._engine = Engine(registry, store, guard, config.timezone)
-        self._breathe_until, self._share = 0.0, LEAST
+        self._engine = EventProcessor(registry, store, guard, config.timezone)
+        self._breathe_until, self._share = 0.0, MIN_AHEAD
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
         self._longest = connection.PATIENCE + (badges + 1) * config.award_timeout + ALONE
 
@@ -113,10 +113,10 @@ class Recorder:
                 while ahead and not done.stopped:
                     self._line(*ahead.popleft(), done)
                     if time.monotonic() >= release_at:
-                        self._share = max(done.lines, LEAST)
+                        self._share = max(done.lines, MIN_AHEAD)
                         break
                 else:
-                    self._share = min(2 * self._share, MOST)
+                    self._share = min(2 * self._share, MAX_AHEAD)
             self._breathe_until = time.monotonic() + BREATH
             finished = done.stopped or (is_last and not ahead)
             self._channel.send(done.as_slice(finished))
@@ -141,7 +141,7 @@ class Recorder:
             else:
                 done.duplicates += 1
         except EventError as error:
-            done.rejected.append(Rejected(number, data, str(error)))
+            done.rejected.append(RejectedLine(number, data, str(error)))
             done.stopped = done.stop_on_error
 
     def _announce(self, awards: list[NewAward]) -> None:
@@ -150,8 +150,8 @@ class Recorder:
             self._store.close()  # a receiver may fire in its turn, over a connection of its own
             for award in awards:
                 self._stay()
-                failures += announce(self._registry, self._guard, [award])
-        self._channel.send(Announced(failures))
+                failures += notify(self._registry, self._guard, [award])
+        self._channel.send(Notified(failures))
 
 
 class _Done:
@@ -163,7 +163,7 @@ class _Done:
         self.number = request.block.number - 1
         self.recorded = self.duplicates = self._queued = 0
         self.awards: list[NewAward] = []
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedLine] = []
         self._failed: list[tuple[int, str, Failure]] = []
         self._unheard: Counter[str] = Counter()
         self.stopped = False
@@ -179,7 +179,7 @@ class _Done:
     def unearned(self, badge: Badge) -> None:
         """Nothing to count."""
 
-    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: Entry) -> None:
+    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: JournalEntry) -> None:
         if outcome == AWARDED:
             self.awards.append(NewAward(grant, entry.number, entry.at))
 
@@ -190,7 +190,7 @@ class _Done:
         self._failed.append((self.number, badge.slug, failure))
         self.stopped = self.stop_on_error
 
-    def as_slice(self, finished: bool) -> Slice:
+    def as_slice(self, finished: bool) -> CommittedLines:
         """The answer, once it is on disk."""
         counts = Counter(
             lines=self.lines,
@@ -201,7 +201,7 @@ class _Done:
             queued=self._queued,
             errors=len(self._failed),
         )
-        return Slice(self.number, counts, self.rejected, self._failed, self._unheard, finished, self.stopped)
+        return CommittedLines(self.number, counts, self.rejected, self._failed, self._unheard, finished, self.stopped)
 
 
 def _now() -> datetime:

@@ -184,7 +184,7 @@ def _located(db: str, start: str, origin: str) -> str:
     return _absolute(db, start)
 
 
-def describe(config: Config) -> Sequence[tuple[str, str, str]]:
+def settings_table(config: Config) -> Sequence[tuple[str, str, str]]:
     """(setting, value, origin) of everything, for `brabeion check`."""
     rows = [("config", config.file or "none", config.origins["config"]), ("db", config.db, config.origins["db"])]
     rows += [("badges", directory.path, directory.origin) for directory in config.badges]

@@ -22,7 +22,7 @@ from brabeion_cli.store.store import open_store
 
 
 @dataclass
-class Result:
+class CheckReport:
     """What was resolved, and from where; what is wrong, and what is odd."""
 
     settings: list[tuple[str, str, str]]
@@ -50,9 +50,9 @@ class Result:
         }
 
 
-def check(settings: Config, now: datetime) -> Result:
+def check(settings: Config, now: datetime) -> CheckReport:
     """Load the badges and open the store of a configuration."""
-    result = Result(list(config.describe(settings)))
+    result = CheckReport(list(config.settings_table(settings)))
     try:
         bootstrap.try_loading(settings)
         registry = loader.load(settings.badges)

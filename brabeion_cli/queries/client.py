@@ -13,11 +13,11 @@ from brabeion_cli.engine import bootstrap
 from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.queries.explanation import Explanation, explain
-from brabeion_cli.queries.progress import Advance, advance
+from brabeion_cli.queries.progress import ProgressReport, measure_progress
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
-from brabeion_cli.sandbox.scoreboard import SharedWatch
-from brabeion_cli.sandbox.supervisor import BadgeDiedError, SupervisedChild
+from brabeion_cli.sandbox.scoreboard import Scoreboard
+from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
 from brabeion_cli.store.store import Store
 
 T = TypeVar("T")
@@ -38,14 +38,14 @@ def ask_explanation(config: Config, user: str, slug: str, now: datetime) -> Expl
     return answer
 
 
-def ask_advance(config: Config, user: str, now: datetime) -> Advance:
+def ask_progress(config: Config, user: str, now: datetime) -> ProgressReport:
     """See `advance.advance`."""
-    answer: Advance = _answer(config, Question(user, None, now, {}))
+    answer: ProgressReport = _answer(config, Question(user, None, now, {}))
     return answer
 
 
 def _answer(config: Config, question: Question) -> Any:
-    child = SupervisedChild(partial(_serve, config))
+    child = Supervisor(partial(_serve, config))
     try:
         while True:
             child.start()
@@ -58,7 +58,7 @@ def _answer(config: Config, question: Question) -> Any:
         child.close()
 
 
-def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+def _serve(config: Config, watch: Scoreboard, channel: Channel) -> None:
     def work(registry: Registry, store: Store, guard: Guard) -> None:
         channel.send(True)
         question: Question = channel.receive()
@@ -73,6 +73,6 @@ def _serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
         if slug is not None:
             channel.send(explain(registry, store, config.timezone, user, slug, ask, now))
         else:
-            channel.send(advance(registry, store, config.timezone, user, ask, now))
+            channel.send(measure_progress(registry, store, config.timezone, user, ask, now))
 
     bootstrap.serve(config, watch, channel, work, deferred=config.task_timeout)

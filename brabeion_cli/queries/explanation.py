@@ -11,12 +11,12 @@ from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timeline import END
-from brabeion_cli.engine.evaluation import Ask, Case, judge
+from brabeion_cli.engine.evaluation import Ask, EvaluationContext, evaluate
 from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import BadgeFailedError
 from brabeion_cli.store import reports
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store
 
@@ -57,7 +57,7 @@ def explain(
     status = _status(awards, tasks, last is not None)
     answer = near = None
     if badge is not None and last is not None and status == NOT_EARNED:
-        answer = _answer(store, badge, Case(last, journal, hindsight=True), ask)
+        answer = _answer(store, badge, EvaluationContext(last, journal, hindsight=True), ask)
     if badge is not None and status == NO_EVENTS:
         near = _unheard(store, badge)
     events = [_event_row(journal, user, name) for name in dict.fromkeys(badge.events if badge is not None else ())]
@@ -80,11 +80,11 @@ def _event_row(journal: Journal, user: str, name: str) -> Row:
     return {"event": name, "count": journal.count(user, [name], END), "last": shown}
 
 
-def _answer(store: Store, badge: Badge, case: Case, ask: Ask) -> Row:
+def _answer(store: Store, badge: Badge, case: EvaluationContext, ask: Ask) -> Row:
     entry = case.entry
     row: Row = {"event": {"name": entry.name, "id": entry.id, "at": entry.at}}
     try:
-        granted = judge(badge, case, ask)
+        granted = evaluate(badge, case, ask)
     except BadgeFailedError as error:
         return row | {"outcome": "error", "error": error.failure.error, "where": error.failure.where}
     awards = [_grant_row(store, badge, grant) for grant in granted if not grant.implied]
@@ -99,7 +99,7 @@ def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
 
 def _unheard(store: Store, badge: Badge) -> str | None:
     """Names that were fired and are like those which never were; None where others have fired what it listens to."""
-    journal = Stretch()
+    journal = EventRange()
     if BADGE_AWARDED in badge.events or journal.count(store.database, [*badge.events]):
         return None
     return "".join(dict.fromkeys(near_matches(name, journal.names(store.database)) for name in badge.events))

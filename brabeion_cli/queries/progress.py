@@ -21,7 +21,7 @@ from brabeion_cli.store.store import Store
 Row = dict[str, Any]
 
 
-class Advance(NamedTuple):
+class ProgressReport(NamedTuple):
     """Rows (badge, level, level_name, current, target, share, held), closest first and what is reached last; and the
     badges that failed to say.
     """
@@ -30,14 +30,14 @@ class Advance(NamedTuple):
     failures: list[tuple[str, Failure]]
 
 
-def advance(
+def measure_progress(
     registry: Registry,
     store: Store,
     timezone: str,
     user: str,
     ask: Ask,
     now: datetime,
-) -> Advance:
+) -> ProgressReport:
     """Ask every badge that has a `progress()`."""
     journal = Journal(store.database, timezone, registry.level_name)
     rows, failures = [], []
@@ -47,7 +47,7 @@ def advance(
                 rows += _rows(badge, journal, user, ask, now)
         except BadgeFailedError as error:
             failures.append((badge.slug, error.failure))
-    return Advance(sorted(rows, key=lambda row: (row["share"] >= 1, -row["share"])), failures)
+    return ProgressReport(sorted(rows, key=lambda row: (row["share"] >= 1, -row["share"])), failures)
 
 
 def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) -> list[Row]:

@@ -8,30 +8,30 @@ from typing import NamedTuple
 
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import AWARDED, DATED_BACK, Failure, NewAward
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry, enter, new_awards, require_end
 from brabeion_cli.project.config import Config
-from brabeion_cli.queue.messages import Judged, NotBegun, Ready
+from brabeion_cli.queue.messages import BadgesReady, Evaluated, NotStarted
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.store.task_queue import ClaimedTask
 
-Answered = tuple[Task, Judged | Failure | NotBegun]
+Answered = tuple[ClaimedTask, Evaluated | Failure | NotStarted]
 
 
-class Done(NamedTuple):
+class TaskDone(NamedTuple):
     """A task is finished, and its awards are on disk; `new` are those that were not there before."""
 
-    task: Task
+    task: ClaimedTask
     entered: list[tuple[Grant, str]]
     new: list[NewAward]
     endless: str | None = None  # why badges that listen to its awards were not asked
 
 
-class Failed(NamedTuple):
+class TaskFailed(NamedTuple):
     """A task failed; `due_at` is when it is tried again, None where it is dead now."""
 
-    task: Task
+    task: ClaimedTask
     failure: Failure
     due_at: str | None
 
@@ -39,33 +39,33 @@ class Failed(NamedTuple):
 class LeaseLost(NamedTuple):
     """A task took longer than its lease, and another worker has it: nothing of ours was recorded."""
 
-    task: Task
+    task: ClaimedTask
 
 
-def settle(
-    store: Store, answered: Sequence[Answered], ready: Ready, config: Config, now: datetime
-) -> list[Done | Failed | LeaseLost]:
+def complete_batch(
+    store: Store, answered: Sequence[Answered], ready: BadgesReady, config: Config, now: datetime
+) -> list[TaskDone | TaskFailed | LeaseLost]:
     """One transaction: of the tasks of a claim those that are done go, those that failed are put off, and those that
     were not begun are given back.
     """
-    judged = [(task, answer.grants) for task, answer in answered if isinstance(answer, Judged)]
+    judged = [(task, answer.grants) for task, answer in answered if isinstance(answer, Evaluated)]
     failed = [(task, answer) for task, answer in answered if isinstance(answer, Failure)]
-    rest = [task for task, answer in answered if isinstance(answer, NotBegun)]
-    reports: list[Done | Failed | LeaseLost] = []
+    rest = [task for task, answer in answered if isinstance(answer, NotStarted)]
+    reports: list[TaskDone | TaskFailed | LeaseLost] = []
     with store.transaction():
         if judged:
             reports += finish(store, judged, ready, now)
         for task, failure in failed:
             setback = task_queue.fail(store, task, failure, config.max_attempts, config.retry_delay, now)
-            reports.append(LeaseLost(task) if setback is None else Failed(task, failure, setback.due_at))
+            reports.append(LeaseLost(task) if setback is None else TaskFailed(task, failure, setback.due_at))
         if rest:
             task_queue.give_back(store, rest)
     return reports
 
 
 def finish(
-    store: Store, judged: Sequence[tuple[Task, Sequence[Grant]]], ready: Ready, now: datetime
-) -> list[Done | LeaseLost]:
+    store: Store, judged: Sequence[tuple[ClaimedTask, Sequence[Grant]]], ready: BadgesReady, now: datetime
+) -> list[TaskDone | LeaseLost]:
     """One transaction: of the tasks of a claim those whose lease is still ours go; their awards come, and the tasks of
     badges that listen to awards.
     """
@@ -77,9 +77,9 @@ def finish(
         ]
 
 
-def _enter(store: Store, task: Task, grants: Sequence[Grant], ready: Ready, now: datetime) -> Done:
+def _enter(store: Store, task: ClaimedTask, grants: Sequence[Grant], ready: BadgesReady, now: datetime) -> TaskDone:
     if not grants:
-        return Done(task, [], [])
+        return TaskDone(task, [], [])
     entry, endless = task.entry, None
     entered = enter(store, grants, entry.at, event_number=entry.number, belated=True)
     granted = [grant for grant, outcome in entered if outcome in (AWARDED, DATED_BACK)]
@@ -87,10 +87,10 @@ def _enter(store: Store, task: Task, grants: Sequence[Grant], ready: Ready, now:
         _put_off(store, granted, entry, ready, now)
     except EndlessAwardsError as error:
         endless = str(error)
-    return Done(task, entered, new_awards(entered, entry.at, entry.number), endless)
+    return TaskDone(task, entered, new_awards(entered, entry.at, entry.number), endless)
 
 
-def _put_off(store: Store, granted: Sequence[Grant], entry: Entry, ready: Ready, now: datetime) -> None:
+def _put_off(store: Store, granted: Sequence[Grant], entry: JournalEntry, ready: BadgesReady, now: datetime) -> None:
     """An award is an event: put off the badges that listen to it. Raises `EndlessAwardsError`."""
     for grant in granted if ready.collectors else ():
         about = award_entry(store, grant, ready.level_names[grant.badge][grant.level - 1], entry)

@@ -9,14 +9,14 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple
 
-from brabeion_cli.engine.messages import Announce
+from brabeion_cli.engine.messages import Notify
 from brabeion_cli.project.config import Config
 from brabeion_cli.queue import completion, worker
-from brabeion_cli.queue.completion import Done, Failed, LeaseLost
-from brabeion_cli.queue.messages import NotBegun, Stop
-from brabeion_cli.queue.worker_slot import Slot
+from brabeion_cli.queue.completion import LeaseLost, TaskDone, TaskFailed
+from brabeion_cli.queue.messages import NotStarted, StopFlag
+from brabeion_cli.queue.worker_slot import WorkerSlot
 from brabeion_cli.sandbox import process, supervisor
-from brabeion_cli.sandbox.process import Child
+from brabeion_cli.sandbox.process import ChildProcess
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
 
@@ -25,7 +25,7 @@ from brabeion_cli.store.store import Store
 SLACK = 30.0
 
 
-class Died(NamedTuple):
+class WorkersDied(NamedTuple):
     """A task is dead, because the workers that held it kept dying."""
 
     number: int
@@ -37,10 +37,10 @@ class ReceiversFailed(NamedTuple):
     failures: list[str]
 
 
-Report = Done | Failed | Died | LeaseLost | ReceiversFailed
+Report = TaskDone | TaskFailed | WorkersDied | LeaseLost | ReceiversFailed
 
 
-class Worker:
+class Dispatcher:
     """Runs what is due. Iterate over `run()`; `stop()`, also from a signal handler, ends it after the current tasks,
     and a second `stop()` ends those too and gives them back.
 
@@ -59,12 +59,12 @@ class Worker:
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._config, self._store, self._now = config, store, now
-        self._slots = [Slot(config.task_timeout) for _ in range(workers)]
+        self._slots = [WorkerSlot(config.task_timeout) for _ in range(workers)]
         self._left = float("inf") if limit is None else limit
         self._until = float("inf") if max_time is None else time.monotonic() + max_time
         self._claim_at = 0.0
         self._stops = 0
-        self._stop = Stop()
+        self._stop = StopFlag()
 
     def stop(self) -> None:
         """Claim nothing more, and begin nothing more; the second time, wait no longer either."""
@@ -96,10 +96,12 @@ class Worker:
     def _settle(self) -> Iterator[Report]:
         for slot in self._slots:
             if answered := slot.settling():
-                self._left -= sum(not isinstance(answer, NotBegun) for _, answer in answered)
-                reports = completion.settle(self._store, answered, slot.ready, self._config, self._now())
+                self._left -= sum(not isinstance(answer, NotStarted) for _, answer in answered)
+                reports = completion.complete_batch(self._store, answered, slot.ready, self._config, self._now())
                 if slot.ready.receivers:
-                    slot.news += [Announce(report.new) for report in reports if isinstance(report, Done) and report.new]
+                    slot.news += [
+                        Notify(report.new) for report in reports if isinstance(report, TaskDone) and report.new
+                    ]
                 yield from reports
 
     def _claim(self) -> Iterator[Report]:
@@ -119,7 +121,7 @@ class Worker:
                 self._store, int(limit), lease, self._config.max_attempts, self._now(), beside
             )
             (slot.ahead if slot.tasks else slot.tasks).extend(tasks)
-            yield from map(Died, died)
+            yield from map(WorkersDied, died)
             if not tasks:
                 return
 
@@ -132,14 +134,14 @@ class Worker:
                 else:
                     self._give_back([slot])
 
-    def _start(self, slot: Slot) -> bool:
+    def _start(self, slot: WorkerSlot) -> bool:
         """Fork a runner where there is none; with the database closed, because SQLite's connections do not survive a
         fork. False where we were stopped meanwhile.
         """
         if slot.child is not None:
             return True
         self._store.close()
-        slot.child = Child(partial(worker.serve, self._config, self._stop))
+        slot.child = ChildProcess(partial(worker.serve, self._config, self._stop))
         ready = supervisor.await_ready(slot.child, stopped=lambda: self._stops > 0)
         if ready is None:
             return False
@@ -150,7 +152,7 @@ class Worker:
         """End the runners; what they had not finished goes back."""
         self._give_back(self._slots)
 
-    def _give_back(self, slots: Sequence[Slot]) -> None:
+    def _give_back(self, slots: Sequence[WorkerSlot]) -> None:
         for slot in slots:
             slot.close()
         for slot in slots:

@@ -6,10 +6,10 @@ import mmap
 from typing import NamedTuple
 
 from brabeion_cli.domain.award_rules import Grant
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.store.task_queue import ClaimedTask
 
 
-class Stop:
+class StopFlag:
     """Shared memory by which a parent says that no further task is to be begun. Make it before the fork."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Stop:
         self._memory[0] = 1
 
 
-class Ready(NamedTuple):
+class BadgesReady(NamedTuple):
     """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards, `collectors` which
     badges listen to `badge_awarded`, `level_names` what the levels of each badge are called.
     """
@@ -33,18 +33,18 @@ class Ready(NamedTuple):
     level_names: dict[str, list[str]]
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """A badge has answered: the grants to enter, none where it was not earned."""
 
     grants: list[Grant]
 
 
-class NotBegun(NamedTuple):
+class NotStarted(NamedTuple):
     """A task was not begun: it has to wait for awards of an earlier one, the batch took too long, or we are stopped."""
 
 
 class Batch(NamedTuple):
     """A request: judge these tasks, in turn; from `until` on, a moment of `time.monotonic()`, begin none."""
 
-    tasks: list[Task]
+    tasks: list[ClaimedTask]
     until: float

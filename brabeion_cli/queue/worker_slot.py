@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.engine.messages import Announce, Announced
+from brabeion_cli.engine.messages import Notified, Notify
 from brabeion_cli.queue import worker
 from brabeion_cli.queue.completion import Answered
-from brabeion_cli.queue.messages import Batch, Judged, NotBegun, Ready
+from brabeion_cli.queue.messages import BadgesReady, Batch, Evaluated, NotStarted
 from brabeion_cli.sandbox import process
-from brabeion_cli.sandbox.process import Child, ChildDiedError, ChildOverranError
-from brabeion_cli.store.task_queue import Task
+from brabeion_cli.sandbox.process import ChildDiedError, ChildOverranError, ChildProcess
+from brabeion_cli.store.task_queue import ClaimedTask
 
-MOST = 200  # tasks in a batch
+MAX_BATCH = 200  # tasks in a batch
 QUICK = 0.1  # seconds that a batch should take
 
 
-class Slot:
+class WorkerSlot:
     """A place for a runner, which may die and be replaced. `size` is how many tasks its next batch should have.
 
     `tasks` are those of its batch that it has not answered, `answered` the others with their answers, `over` those of
@@ -30,14 +30,14 @@ class Slot:
 
     def __init__(self, task_timeout: float) -> None:
         self._task_timeout = task_timeout
-        self.child: Child | None = None
-        self.ready = Ready(False, [], {})
+        self.child: ChildProcess | None = None
+        self.ready = BadgesReady(False, [], {})
         self.size = 1
-        self.tasks: deque[Task] = deque()
+        self.tasks: deque[ClaimedTask] = deque()
         self.answered: list[Answered] = []
         self.over: list[Answered] = []
-        self.ahead: list[Task] = []
-        self.news: deque[Announce] = deque()
+        self.ahead: list[ClaimedTask] = []
+        self.news: deque[Notify] = deque()
         self.asked = False
         self._sent_at = self._deadline = self._until = 0.0
 
@@ -49,10 +49,10 @@ class Slot:
     @property
     def wants_more(self) -> bool:
         """Whether the next batch should be claimed before this one is over: the tasks are quick."""
-        return bool(self.tasks) and not self.ahead and self.size == MOST and not self.late
+        return bool(self.tasks) and not self.ahead and self.size == MAX_BATCH and not self.late
 
     @property
-    def held(self) -> list[Task]:
+    def held(self) -> list[ClaimedTask]:
         """All tasks that are not settled."""
         return [*(task for task, _ in self.over + self.answered), *self.tasks, *self.ahead]
 
@@ -79,7 +79,7 @@ class Slot:
             if not self.tasks:
                 self.asked = False
                 self.news.popleft()
-                if isinstance(answer, Announced):
+                if isinstance(answer, Notified):
                     return answer.failures
                 return [f"a receiver of badge_awarded never came back: {answer.error}"]
             self.answered.append((self.tasks.popleft(), answer))
@@ -102,7 +102,7 @@ class Slot:
         self.ahead = []
         return settling
 
-    def release(self) -> list[Task]:
+    def release(self) -> list[ClaimedTask]:
         """Have nothing to do any more; the tasks that were held."""
         held = self.held
         for tasks in (self.over, self.answered, self.tasks, self.ahead, self.news):
@@ -121,7 +121,7 @@ class Slot:
         self.asked = False
         self.size = next_size(self.answered, time.monotonic() - self._sent_at)
         self.over, self.answered = self.answered, []
-        if all(isinstance(answer, Judged) and not answer.grants for _, answer in self.over):
+        if all(isinstance(answer, Evaluated) and not answer.grants for _, answer in self.over):
             self.tasks.extend(self.ahead)
             self.ahead = []
 
@@ -151,9 +151,9 @@ def next_size(answered: Sequence[Answered], seconds: float) -> int:
     """
     if any(isinstance(answer, Failure) for _, answer in answered):
         return 1
-    begun = sum(not isinstance(answer, NotBegun) for _, answer in answered)
-    return max(1, min(2 * begun, MOST, int(begun * QUICK / max(seconds, 0.001))))
+    begun = sum(not isinstance(answer, NotStarted) for _, answer in answered)
+    return max(1, min(2 * begun, MAX_BATCH, int(begun * QUICK / max(seconds, 0.001))))
 
 
-def _not_begun(tasks: Iterable[Task]) -> list[Answered]:
-    return [(task, NotBegun()) for task in tasks]
+def _not_begun(tasks: Iterable[ClaimedTask]) -> list[Answered]:
+    return [(task, NotStarted()) for task in tasks]

@@ -8,31 +8,31 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from brabeion_cli.domain.outcomes import Failure, NewAward
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.store.store import Store
 
 HOLD = 0.020  # seconds for which awards are entered in one transaction, and after which is told how far it has come
 
 
-class Step(NamedTuple):
+class Checkpoint(NamedTuple):
     """How far a walk has come, and what it has awarded and met since the last step; that is on disk."""
 
     done: int
     total: int
     awards: list[NewAward]
-    failures: list[tuple[Entry, str, Failure]]
+    failures: list[tuple[JournalEntry, str, Failure]]
 
 
-class Steps:
+class Checkpoints:
     """Those of a walk, or of several; `awards` and `failures` are to be filled with what there is to tell."""
 
-    def __init__(self, store: Store, tell: Callable[[Step], None]) -> None:
+    def __init__(self, store: Store, tell: Callable[[Checkpoint], None]) -> None:
         self._store, self._tell = store, tell
         self._transaction = contextlib.ExitStack()
         self._done = self._total = 0
         self._until = 0.0
         self.awards: list[NewAward] = []
-        self.failures: list[tuple[Entry, str, Failure]] = []
+        self.failures: list[tuple[JournalEntry, str, Failure]] = []
 
     @contextlib.contextmanager
     def walk(self, total: int) -> Iterator[None]:
@@ -62,5 +62,5 @@ class Steps:
     def end(self) -> None:
         """The step is over: commit, and tell."""
         self._transaction.close()
-        self._tell(Step(self._done, self._total, self.awards, self.failures))
+        self._tell(Checkpoint(self._done, self._total, self.awards, self.failures))
         self.awards, self.failures = [], []

@@ -11,51 +11,51 @@ from typing import NamedTuple
 from brabeion_cli.domain.outcomes import Failure, NewAward
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.engine import bootstrap
-from brabeion_cli.engine.messages import Announce, Announced
+from brabeion_cli.engine.messages import Notified, Notify
 from brabeion_cli.errors import UnknownBadgeError
 from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.queue import messages, worker
-from brabeion_cli.replay.checkpoints import Step
-from brabeion_cli.replay.walk import Doomed, Replay, Result
+from brabeion_cli.replay.checkpoints import Checkpoint
+from brabeion_cli.replay.walk import Exclusions, Replay, ReplayReport
 from brabeion_cli.sandbox import process, supervisor
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.sandbox.process import Child, ChildDiedError, ChildOverranError
-from brabeion_cli.sandbox.scoreboard import SharedWatch
-from brabeion_cli.sandbox.supervisor import BadgeDiedError, SupervisedChild
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.sandbox.process import ChildDiedError, ChildOverranError, ChildProcess
+from brabeion_cli.sandbox.scoreboard import Scoreboard
+from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
 
 BREATH = 0.0025  # seconds after each transaction, so that others get their turn
 MAX_KILLS = 3  # after which a badge is not asked any more in this run
 
 
-class Request(NamedTuple):
+class ReplayRequest(NamedTuple):
     """What to replay: by which badges (None: all), and how."""
 
-    stretch: Stretch
+    stretch: EventRange
     badges: tuple[str, ...] | None
     dry_run: bool
     prune: bool
-    doomed: Doomed
+    doomed: Exclusions
 
 
-class Anew(NamedTuple):
+class StartedAgain(NamedTuple):
     """A badge ended the child: the walk begins anew, without asking it about that event."""
 
 
-def serve(config: Config, watch: SharedWatch, channel: Channel) -> None:
+def serve(config: Config, watch: Scoreboard, channel: Channel) -> None:
     """The child's life: load the badges, open the store, walk; answer with steps and the result."""
 
     def work(registry: Registry, store: Store, guard: Guard) -> None:
         channel.send(True)
-        request: Request = channel.receive()
+        request: ReplayRequest = channel.receive()
         seconds = bootstrap.longest(config, registry)
         channel.end_after(seconds)
         _require_badges(registry, request.badges)
 
-        def tell(step: Step) -> None:
+        def tell(step: Checkpoint) -> None:
             channel.send(step)
             channel.end_after(seconds)
             if step.awards and not request.dry_run:
@@ -80,13 +80,13 @@ def _require_badges(registry: Registry, slugs: tuple[str, ...] | None) -> None:
             raise UnknownBadgeError(f"no badge {slug!r}{known}; `brabeion badges` lists them. Nothing was replayed")
 
 
-class Replaying:
+class ReplayClient:
     """Iterate over `run()`, to the end: the result is the last that it yields."""
 
     def __init__(
         self,
         config: Config,
-        stretch: Stretch,
+        stretch: EventRange,
         *,
         badges: tuple[str, ...] | None = None,
         dry_run: bool = False,
@@ -94,27 +94,27 @@ class Replaying:
         notify: bool = False,
     ) -> None:
         self._config = config
-        self._request = Request(stretch, badges, dry_run, prune, Doomed({}, {}))
+        self._request = ReplayRequest(stretch, badges, dry_run, prune, Exclusions({}, {}))
         self._notify = notify and not dry_run
-        self._walker = SupervisedChild(partial(serve, config))
-        self._announcer: Child | None = None
+        self._walker = Supervisor(partial(serve, config))
+        self._announcer: ChildProcess | None = None
 
-    def run(self) -> Generator[Step | Anew | Announced | Result, None, None]:
+    def run(self) -> Generator[Checkpoint | StartedAgain | Notified | ReplayReport, None, None]:
         """Replay. Begins anew where a badge ended the child: what was awarded stands, and is not awarded again."""
         try:
             while True:
                 self._walker.start()
                 self._walker.send(self._request)
                 try:
-                    while not isinstance(answer := self._walker.answer(), Result):
+                    while not isinstance(answer := self._walker.answer(), ReplayReport):
                         yield answer
                         if failures := self._announce(answer.awards):
-                            yield Announced(failures)
+                            yield Notified(failures)
                     yield answer
                     return
                 except BadgeDiedError as death:
                     self._spare(death)
-                    yield Anew()
+                    yield StartedAgain()
         finally:
             self._walker.close()
             if self._announcer is not None:
@@ -127,7 +127,7 @@ class Replaying:
         always = dict(doomed.always)
         if sum(badge == death.badge for _, badge in once) >= MAX_KILLS:
             always[death.badge] = Failure(f"not asked: it ended its process {MAX_KILLS} times ({death})")
-        self._request = self._request._replace(doomed=Doomed(once, always))
+        self._request = self._request._replace(doomed=Exclusions(once, always))
 
     def _announce(self, awards: list[NewAward]) -> list[str]:
         """Tell receivers, in a process of their own that has no database open: they may fire in their turn."""
@@ -135,12 +135,12 @@ class Replaying:
         for award in awards if self._notify else ():
             try:
                 if self._announcer is None:
-                    self._announcer = Child(partial(worker.serve, self._config, messages.Stop()))
+                    self._announcer = ChildProcess(partial(worker.serve, self._config, messages.StopFlag()))
                     if not supervisor.await_ready(self._announcer).receivers:
                         self._notify = False
                         return failures
-                self._announcer.send(Announce([award]))
-                announced: Announced = self._announcer.receive(self._config.task_timeout + 2 * process.GRACE)
+                self._announcer.send(Notify([award]))
+                announced: Notified = self._announcer.receive(self._config.task_timeout + 2 * process.GRACE)
                 failures += announced.failures
             except (ChildDiedError, ChildOverranError) as death:
                 if self._announcer is not None:

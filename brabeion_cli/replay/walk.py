@@ -10,23 +10,23 @@ from brabeion_cli.base import Badge
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.outcomes import Failure, NewAward
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry_at, require_end
-from brabeion_cli.engine.evaluation import Case, judge
+from brabeion_cli.engine.evaluation import EvaluationContext, evaluate
 from brabeion_cli.project.registry import Registry
-from brabeion_cli.replay.checkpoints import Step, Steps
+from brabeion_cli.replay.checkpoints import Checkpoint, Checkpoints
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
-from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.award_log import REPLAY
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.journal import Journal
-from brabeion_cli.store.reconciliation import Change, Ledger, Origin
+from brabeion_cli.store.reconciliation import LevelChange, Origin, Reconciliation
 from brabeion_cli.store.store import Store
 
 MAX_PASSES = 20  # walks that pruning takes at most: one for each award that rests on another one
 
 
-class Unsure(NamedTuple):
+class PrunedNeed(NamedTuple):
     """A badge that needs events of which those before a moment were pruned: nothing of it is called stale."""
 
     badge: str
@@ -34,17 +34,17 @@ class Unsure(NamedTuple):
     before: str
 
 
-class Result(NamedTuple):
+class ReplayReport(NamedTuple):
     """What a whole replay came to."""
 
     events: int
     stale: int
     revoked: int
-    changes: list[Change]
-    unsure: list[Unsure]
+    changes: list[LevelChange]
+    unsure: list[PrunedNeed]
 
 
-class Doomed(NamedTuple):
+class Exclusions(NamedTuple):
     """Evaluations that are not to be tried again, with the failure that stands as their answer: a badge for one event,
     or a badge altogether.
     """
@@ -65,22 +65,22 @@ class Replay:
         registry: Registry,
         store: Store,
         guard: Guard,
-        stretch: Stretch,
+        stretch: EventRange,
         *,
         badges: Sequence[str] | None = None,
         now: datetime,
         dry_run: bool = False,
         prune: bool = False,
-        doomed: Doomed | None = None,
-        watch: SharedWatch | None = None,
+        doomed: Exclusions | None = None,
+        watch: Scoreboard | None = None,
         timezone: str = "UTC",
     ) -> None:
         self._registry, self._store = registry, store
         self._now, self._dry_run, self._prune = now, dry_run, prune
-        self._doomed, self._watch = doomed or Doomed(), watch
+        self._doomed, self._watch = doomed or Exclusions(), watch
         self._ask = guard.call
         self._journal = Journal(store.database, timezone, registry.level_name)
-        self._ledger = Ledger(store, apart=dry_run or prune)
+        self._ledger = Reconciliation(store, apart=dry_run or prune)
         self._stretch = stretch._replace(
             last=self._journal.recorded.last_number()
         )  # later ones are judged as they come
@@ -89,16 +89,16 @@ class Replay:
         self._again = False  # whether failures have been told
         self._prunes = self._journal.recorded.prunes()
         self._unsure = [
-            Unsure(badge.slug, name, before)
+            PrunedNeed(badge.slug, name, before)
             for name, before in self._prunes.items()
             for badge in registry.needing(name)
             if badge in self._badges
         ]
         self._silent = {unsure.badge for unsure in self._unsure}  # whose answers are not all there
 
-    def run(self, tell: Callable[[Step], None]) -> Result:
+    def run(self, tell: Callable[[Checkpoint], None]) -> ReplayReport:
         """Walk the journal, and tell often how far it has come. Pruning walks again until nothing is stale."""
-        self._steps = Steps(self._store, tell)
+        self._steps = Checkpoints(self._store, tell)
         self._walk_all()
         for _ in range(MAX_PASSES if self._prune else 0):
             if not self._ledger.revoke_stale(self._sure, self._stretch, self._now):
@@ -111,7 +111,7 @@ class Replay:
             self._steps.end()
         changes = self._ledger.changes(self._badges, self._sure, self._stretch, pruned=self._prune)
         stale, revoked = sum(change.stale for change in changes), self._ledger.revoked.total()
-        return Result(self._stretch.count(self._store.database), stale, revoked, changes, self._unsure)
+        return ReplayReport(self._stretch.count(self._store.database), stale, revoked, changes, self._unsure)
 
     @property
     def _sure(self) -> list[str]:
@@ -129,7 +129,7 @@ class Replay:
             badges = [badge for badge in self._badges if badge.slug in suspects]
             self._walk(self._stretch.whole, badges, enter=False)
 
-    def _walk(self, stretch: Stretch, badges: Sequence[Badge], *, enter: bool) -> None:
+    def _walk(self, stretch: EventRange, badges: Sequence[Badge], *, enter: bool) -> None:
         """Judge the events of a stretch by badges; without `enter` only note what they give."""
         listening: dict[str, list[Badge]] = {}
         for badge in badges:
@@ -144,12 +144,12 @@ class Replay:
                     self._judge_event(entry, listening, enter)
                 self._steps.went_on()
 
-    def _judge_event(self, entry: Entry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
+    def _judge_event(self, entry: JournalEntry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
         """Ask the badges about an event, and about the awards that it earned."""
         if self._watch is not None:
             self._watch.line = entry.number
         self._user = entry.user
-        cases = [Case(entry, self._journal, hindsight=True)]
+        cases = [EvaluationContext(entry, self._journal, hindsight=True)]
         asked = {badge.slug for group in listening.values() for badge in group}
         answered = asked - self._silent
         seen: set[tuple[int, Grant]] = set()
@@ -169,7 +169,7 @@ class Replay:
                 cases += [self._award_case(position, grant, case.entry) for position, grant in sorted(earned - seen)]
                 seen |= earned
 
-    def _judge(self, badge: Badge, case: Case) -> list[Grant] | None:
+    def _judge(self, badge: Badge, case: EvaluationContext) -> list[Grant] | None:
         """What the badge gives; None where it failed."""
         entry = case.entry
         if badge.async_:
@@ -179,21 +179,21 @@ class Replay:
             failure = self._doomed.always.get(badge.slug) or self._doomed.once.get((entry.number, badge.slug))
             if failure is not None:
                 raise BadgeFailedError(failure)
-            return judge(badge, case, self._ask)
+            return evaluate(badge, case, self._ask)
         except EndlessAwardsError as error:
             self._fail(entry, badge, Failure(str(error)))
         except BadgeFailedError as error:
             self._fail(entry, badge, error.failure)
         return None
 
-    def _fail(self, entry: Entry, badge: Badge, failure: Failure) -> None:
+    def _fail(self, entry: JournalEntry, badge: Badge, failure: Failure) -> None:
         if not self._ledger.stands(self._origin(entry)):
             return
         self._silent.add(badge.slug)
         if not self._again:
             self._steps.failures.append((entry, badge.slug, failure))
 
-    def _settle(self, grant: Grant, entry: Entry, enter: bool) -> int | None:
+    def _settle(self, grant: Grant, entry: JournalEntry, enter: bool) -> int | None:
         """Enter an award that is missing, note one that is there; its position where this event is what earned it."""
         on_record = self._store.award(grant)
         missing = on_record is None or on_record.revoked_by == REPLAY
@@ -218,9 +218,9 @@ class Replay:
             self._steps.awards.append(award)
             self._ledger.note_gained(award.grant)
 
-    def _origin(self, entry: Entry) -> Origin:
+    def _origin(self, entry: JournalEntry) -> Origin:
         return Origin(entry.number, self._user, entry.user if entry.position else None)
 
-    def _award_case(self, position: int, grant: Grant, entry: Entry) -> Case:
+    def _award_case(self, position: int, grant: Grant, entry: JournalEntry) -> EvaluationContext:
         name = self._registry.level_name(grant.badge, grant.level)
-        return Case(award_entry_at(position, grant, name, entry), self._journal, hindsight=True)
+        return EvaluationContext(award_entry_at(position, grant, name, entry), self._journal, hindsight=True)

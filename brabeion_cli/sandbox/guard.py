@@ -36,7 +36,7 @@ class _OverrunError(BaseException):
     """Raised inside badge code that overruns; no Exception, so that `except Exception` does not stop it."""
 
 
-class Watch(Protocol):
+class Observer(Protocol):
     """Somebody who wants to know whose code is running, in case it takes the process with it."""
 
     def asking(self, badge: str, seconds: float, /) -> None:
@@ -65,7 +65,7 @@ class Guard:
     calls and looks whether it still sees the same one; it rests when it sees none.
     """
 
-    def __init__(self, seconds: float, watch: Watch | None = None, deferred: float | None = None) -> None:
+    def __init__(self, seconds: float, watch: Observer | None = None, deferred: float | None = None) -> None:
         self._sync, self._deferred = seconds, seconds if deferred is None else deferred
         self._seconds = seconds  # of the call that runs
         self._watch = watch
@@ -150,10 +150,10 @@ class Guard:
         where = locations.short(locations.of_failure(error.__traceback__, folder or locations.folder_of(type(badge))))
         if isinstance(error, _OverrunError):
             return Failure(f"TimeoutError: no answer within {self._seconds:g} s", where)
-        return Failure(describe(error), where)
+        return Failure(error_line(error), where)
 
 
-def describe(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """`ZeroDivisionError: division by zero`, in one line of bounded length, whatever its text does."""
     try:
         text = str.__str__(str(error))

@@ -33,7 +33,7 @@ class ChildOverranError(Exception):
     """No answer in time."""
 
 
-class Child:
+class ChildProcess:
     """Forks at once; the child runs `serve(channel)` and ends.
 
     The child is a session of its own, so that whatever it starts can be killed with it, and Ctrl-C reaches only the

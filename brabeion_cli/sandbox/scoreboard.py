@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 
 
-class SharedWatch:
+class Scoreboard:
     """Make it before the fork. The child writes `line`, `asking` and `answered`; the parent reads."""
 
     LAYOUT = struct.Struct("<QQd101s")  # calls so far, line, seconds, slug as Pascal wrote it (no length: nobody's)

@@ -12,8 +12,8 @@ from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.errors import BadgeLoadError, BrabeionError, LostProcessError
 from brabeion_cli.sandbox import process
 from brabeion_cli.sandbox.channel import Channel
-from brabeion_cli.sandbox.process import Child, ChildDiedError, ChildOverranError
-from brabeion_cli.sandbox.scoreboard import SharedWatch
+from brabeion_cli.sandbox.process import ChildDiedError, ChildOverranError, ChildProcess
+from brabeion_cli.sandbox.scoreboard import Scoreboard
 
 
 class BadgeDiedError(Exception):
@@ -24,13 +24,13 @@ class BadgeDiedError(Exception):
         self.line, self.badge, self.failure = line, badge, failure
 
 
-class SupervisedChild:
+class Supervisor:
     """Runs `serve(watch, channel)` in a child, which is killed where badge code takes longer than the watch says."""
 
-    def __init__(self, serve: Callable[[SharedWatch, Channel], None]) -> None:
+    def __init__(self, serve: Callable[[Scoreboard, Channel], None]) -> None:
         self._serve = serve
-        self._watch = SharedWatch()
-        self._child: Child | None = None
+        self._watch = Scoreboard()
+        self._child: ChildProcess | None = None
 
     @property
     def running(self) -> bool:
@@ -39,8 +39,8 @@ class SupervisedChild:
 
     def start(self) -> Any:
         """Start the child; what it says when it is ready. Raises `BrabeionError`s."""
-        self._watch = SharedWatch()
-        self._child = Child(partial(self._serve, self._watch))
+        self._watch = Scoreboard()
+        self._child = ChildProcess(partial(self._serve, self._watch))
         return await_ready(self._child)
 
     def send(self, request: Any) -> None:
@@ -93,7 +93,7 @@ class SupervisedChild:
                     raise ChildDiedError(f"TimeoutError: no answer within {seconds:g} s") from None
 
 
-def await_ready(child: Child, stopped: Callable[[], bool] = lambda: False) -> Any:
+def await_ready(child: ChildProcess, stopped: Callable[[], bool] = lambda: False) -> Any:
     """The first answer of a child; None where `stopped()` says so before. Raises what the child raised, or
     `BadgeLoadError` where a badge module ended it or takes too long.
     """

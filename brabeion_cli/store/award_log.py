@@ -9,13 +9,13 @@ from typing import Any
 import peewee
 
 from brabeion_cli.domain.events import BADGE_AWARDED
-from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, order
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry, order
 
 #: revoked_by of an award that a replay took back: it was never earned, and no history shows it.
 REPLAY = "replay"
 
 
-class AwardedEvents:
+class AwardLog:
     """Answers as `RecordedEvents` does; `level_name` knows what the levels of a badge are called."""
 
     def __init__(self, database: peewee.Database, level_name: Callable[[str, int], str | None]) -> None:
@@ -26,19 +26,21 @@ class AwardedEvents:
         """How many awards the user held."""
         return int(self._rows("count(*)", user, asof)[0][0])
 
-    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
         """The last award, with a moment before `before`."""
         return next(self.entries(user, name, asof, FIRST_MOMENT, before, True), None)
 
-    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
         """The first award from `since` on."""
         return next(self.entries(user, name, asof, since, LAST_MOMENT, False), None)
 
-    def entries(self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool) -> Iterator[Entry]:
+    def entries(
+        self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool
+    ) -> Iterator[JournalEntry]:
         """The awards, in order or backwards; those given by hand have the number 0."""
         columns = 'a.badge, a.level, a."key", a.awarded_at, a.event_number, a.position, e.id'
         entries = [
-            Entry(number or 0, BADGE_AWARDED, user, at, event_id, self._state(badge, level, key), position)
+            JournalEntry(number or 0, BADGE_AWARDED, user, at, event_id, self._state(badge, level, key), position)
             for badge, level, key, at, number, position, event_id in self._rows(columns, user, asof)
             if since <= at < until
         ]

@@ -10,7 +10,7 @@ import peewee
 
 from brabeion_cli.database import late_counts
 from brabeion_cli.database.late_counts import EACH_LENGTH, LENGTHS
-from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, Entry
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, JournalEntry
 
 PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 
@@ -77,7 +77,7 @@ journal's order; whether it comes late, because one with a later moment is there
 """
 
 
-class RecordedEvents:
+class EventLog:
     """The rows of `events`."""
 
     def __init__(self, database: peewee.Database) -> None:
@@ -105,10 +105,10 @@ class RecordedEvents:
         if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:  # type: ignore[no-untyped-call]
             self._database.execute_sql(COUNT_LATE, values)  # type: ignore[no-untyped-call]
 
-    def entry(self, number: int) -> Entry | None:
+    def entry(self, number: int) -> JournalEntry | None:
         """The event of that number; None where it is gone."""
         rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})
-        return Entry(*rows[0]) if rows else None
+        return JournalEntry(*rows[0]) if rows else None
 
     def prunes(self) -> dict[str, str]:
         """The names of which events were pruned, each with the moment before which they are gone."""
@@ -138,21 +138,23 @@ class RecordedEvents:
         ((in_time, late),) = self._rows(COUNT, values) or [(0, 0)]
         return in_time + late, late
 
-    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+    def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
         """The last of that name, with a moment before `before`."""
         values = {"user": user, "name": name, "before": before, **asof._asdict()}
-        return next((Entry(*row) for row in self._rows(LATEST_ONE, values)), None)
+        return next((JournalEntry(*row) for row in self._rows(LATEST_ONE, values)), None)
 
-    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+    def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
         """The first of that name from `since` on."""
         query = (
             f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at >= :since AND at < :end "
             "ORDER BY at, number LIMIT 1"
         )
         rows = self._rows(query, {"user": user, "name": name, "since": since, "end": asof.end, **asof._asdict()})
-        return Entry(*rows[0]) if rows else None
+        return JournalEntry(*rows[0]) if rows else None
 
-    def entries(self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool) -> Iterator[Entry]:
+    def entries(
+        self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool
+    ) -> Iterator[JournalEntry]:
         """Those of that name, in order or backwards, from `since` on and before `until`."""
         # Each bound stands once, so that the index is entered where the last page ended.
         beyond, direction = ("<", "DESC") if backwards else (">", "ASC")
@@ -164,5 +166,5 @@ class RecordedEvents:
         values: dict[str, Any] = {"user": user, "name": name, "since": since, "end": end, **asof._asdict()}
         values |= {"last": end if backwards else since, "after": 0}
         while rows := self._rows(same, values) or self._rows(other, values):
-            yield from (Entry(*row) for row in rows)
+            yield from (JournalEntry(*row) for row in rows)
             values |= {"last": rows[-1][3], "after": rows[-1][0]}

@@ -15,7 +15,7 @@ from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
 PAGE = 1000  # places that are fetched at once
 
 
-class Stretch(NamedTuple):
+class EventRange(NamedTuple):
     """Events of a user (None: of all) from `since` on, before `until`, and recorded no later than number `last`."""
 
     user: str | None = None
@@ -24,9 +24,9 @@ class Stretch(NamedTuple):
     last: int = LAST_NUMBER
 
     @property
-    def whole(self) -> Stretch:
+    def whole(self) -> EventRange:
         """The journal, of which this may be a part."""
-        return Stretch(last=self.last)
+        return EventRange(last=self.last)
 
     def condition(self) -> tuple[str, list[Any]]:
         """SQL that is true of its events, as `e`; and the values of its parameters."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 import peewee
 
 from brabeion_cli.domain.events import BADGE_AWARDED
-from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, Entry, order
-from brabeion_cli.store.award_log import AwardedEvents
-from brabeion_cli.store.event_log import RecordedEvents
+from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry, order
+from brabeion_cli.store.award_log import AwardLog
+from brabeion_cli.store.event_log import EventLog
 
 
 class Journal:
@@ -23,22 +23,22 @@ class Journal:
         level_name: Callable[[str, int], str | None] = lambda badge, level: None,
     ) -> None:
         self.timezone = timezone
-        self.recorded = RecordedEvents(database)
-        self.awarded = AwardedEvents(database, level_name)
+        self.recorded = EventLog(database)
+        self.awarded = AwardLog(database, level_name)
 
-    def _of(self, name: str) -> RecordedEvents | AwardedEvents:
+    def _of(self, name: str) -> EventLog | AwardLog:
         return self.awarded if name == BADGE_AWARDED else self.recorded
 
     def count(self, user: str, names: Iterable[str], asof: AsOf) -> int:
         """How many events of those names."""
         return sum(self._of(name).count(user, name, asof) for name in dict.fromkeys(names))
 
-    def latest(self, user: str, names: Iterable[str], asof: AsOf, before: str = LAST_MOMENT) -> Entry | None:
+    def latest(self, user: str, names: Iterable[str], asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
         """The last event of those names, with a moment before `before`."""
         found = (self._of(name).latest(user, name, asof, before) for name in names)
         return max((entry for entry in found if entry is not None), key=order, default=None)
 
-    def earliest(self, user: str, names: Iterable[str], asof: AsOf, since: str = FIRST_MOMENT) -> Entry | None:
+    def earliest(self, user: str, names: Iterable[str], asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
         """The first event of those names from `since` on."""
         found = (self._of(name).earliest(user, name, asof, since) for name in names)
         return min((entry for entry in found if entry is not None), key=order, default=None)
@@ -52,7 +52,7 @@ class Journal:
         until: str = LAST_MOMENT,
         *,
         backwards: bool = False,
-    ) -> Iterator[Entry]:
+    ) -> Iterator[JournalEntry]:
         """The events of those names, in order or backwards, from `since` on and before `until`."""
         each = (self._of(name).entries(user, name, asof, since, until, backwards) for name in dict.fromkeys(names))
         return heapq.merge(*each, key=order, reverse=backwards)

@@ -16,7 +16,7 @@ from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store.award_log import REPLAY
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
 
 PAGE = 500  # awards that are entered or revoked in one transaction
@@ -54,7 +54,7 @@ class Origin(NamedTuple):
     awarded: str | None
 
 
-class Change(NamedTuple):
+class LevelChange(NamedTuple):
     """What a replay changes in one level of a badge: users who gain it, awards that the rules no longer give."""
 
     badge: str
@@ -65,7 +65,7 @@ class Change(NamedTuple):
     names: list[str]
 
 
-class Ledger:
+class Reconciliation:
     """With `apart` the awards are from now on a copy that only this connection sees, until `differences()`."""
 
     def __init__(self, store: Store, *, apart: bool) -> None:
@@ -111,11 +111,11 @@ class Ledger:
         )  # fmt: skip
         return [(row[0], Grant(*row[1:])) for row in rows if row[2] not in left_out]
 
-    def suspects(self, slugs: Sequence[str], stretch: Stretch) -> set[str]:
+    def suspects(self, slugs: Sequence[str], stretch: EventRange) -> set[str]:
         """The badges that have stale awards."""
         return {slug for slug, _, _ in self._counted(slugs, stretch)}
 
-    def revoke_stale(self, slugs: Sequence[str], stretch: Stretch, now: datetime) -> bool:
+    def revoke_stale(self, slugs: Sequence[str], stretch: EventRange, now: datetime) -> bool:
         """Revoke, in the copy, awards which an event of the stretch earned once, and none earns now; whether any is."""
         query, values = self._stale_query('a."user", a.badge, a.level, a."key", a.occasion', slugs, stretch)
         cursor = self._store.database.execute_sql(
@@ -163,7 +163,9 @@ class Ledger:
             yield [row[:-1] for row in rows]
             last = rows[-1][-1]
 
-    def changes(self, badges: Iterable[Badge], slugs: Sequence[str], stretch: Stretch, *, pruned: bool) -> list[Change]:
+    def changes(
+        self, badges: Iterable[Badge], slugs: Sequence[str], stretch: EventRange, *, pruned: bool
+    ) -> list[LevelChange]:
         """For each level of the badges; stale are only awards of the badges named by `slugs`: with `pruned` those that
         were revoked.
         """
@@ -171,7 +173,7 @@ class Ledger:
         rows = self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level")
         gained = Counter({row[:2]: row[2] for row in rows})
         return [
-            Change(*place, badge.detail(level).name, gained[place], stale[place], self._names(*place))
+            LevelChange(*place, badge.detail(level).name, gained[place], stale[place], self._names(*place))
             for badge in badges
             for level in range(1, len(badge.levels) + 1)
             if (place := (badge.slug, level))
@@ -181,11 +183,11 @@ class Ledger:
         query = 'SELECT "user" FROM gained WHERE badge = ? AND level = ? ORDER BY "user" LIMIT ?'
         return [row[0] for row in self._sql(query, slug, level, NAMES)]
 
-    def _counted(self, slugs: Sequence[str], stretch: Stretch) -> list[Any]:
+    def _counted(self, slugs: Sequence[str], stretch: EventRange) -> list[Any]:
         query, values = self._stale_query("a.badge, a.level, count(*)", slugs, stretch)
         return self._sql(f"{query} GROUP BY a.badge, a.level", *values)
 
-    def _stale_query(self, columns: str, slugs: Sequence[str], stretch: Stretch) -> tuple[str, list[Any]]:
+    def _stale_query(self, columns: str, slugs: Sequence[str], stretch: EventRange) -> tuple[str, list[Any]]:
         condition, values = stretch.condition()
         stale = STALE.format(badges=", ".join("?" * len(slugs)), within=condition)
         return f"SELECT {columns} {stale}", [*slugs, *values]

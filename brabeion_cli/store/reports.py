@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from peewee import JOIN, SQL, Expression, fn
 
 from brabeion_cli.base import Badge
-from brabeion_cli.database.models import Award, Event, Holder, Standing, Task
+from brabeion_cli.database.models import AwardRow, EventRow, HolderRow, StandingRow, TaskRow
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timestamps import moment
@@ -41,15 +41,15 @@ def awards(store: Store, registry: Registry, chosen: Filter) -> Iterator[Row]:
     Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
     by hand), given_by, reason.
     """
-    query = _awards(store).where(Award.revoked_at.is_null()).limit(chosen.limit)
+    query = _awards(store).where(AwardRow.revoked_at.is_null()).limit(chosen.limit)
     if chosen.user is not None:
-        query = query.where(Award.user == text_or_number(chosen.user, "user"))
+        query = query.where(AwardRow.user == text_or_number(chosen.user, "user"))
     if chosen.badge is not None:
-        query = query.where(Award.badge == text_or_number(chosen.badge, "badge"))
+        query = query.where(AwardRow.badge == text_or_number(chosen.badge, "badge"))
     if chosen.since is not None:
-        query = query.where(Award.awarded_at >= moment(chosen.since, "--since"))
+        query = query.where(AwardRow.awarded_at >= moment(chosen.since, "--since"))
     if chosen.until is not None:
-        query = query.where(Award.awarded_at < moment(chosen.until, "--until"))
+        query = query.where(AwardRow.awarded_at < moment(chosen.until, "--until"))
     if chosen.level is not None:
         query = query.where(_is_level(registry, chosen.level))
     if chosen.highest:
@@ -62,9 +62,9 @@ def awards_on_record(store: Store, registry: Registry, user: str, badge: str) ->
     """Awards of a user and badge, also revoked ones, which come last; at most `ON_RECORD` of them. Rows as of `awards`,
     with the state of the event and its user, and revoked_at, revoked_by, revoked_because.
     """
-    query = _awards(store).select_extend(Event.state, Event.user.alias("event_user"), Award.revoked_at)
-    query = query.where((Award.user == user) & (Award.badge == badge)).limit(ON_RECORD)
-    for row in query.order_by(Award.revoked_at.is_null(False), *query._order_by):
+    query = _awards(store).select_extend(EventRow.state, EventRow.user.alias("event_user"), AwardRow.revoked_at)
+    query = query.where((AwardRow.user == user) & (AwardRow.badge == badge)).limit(ON_RECORD)
+    for row in query.order_by(AwardRow.revoked_at.is_null(False), *query._order_by):
         made = _award_row(row, registry.get(badge))
         if made["event"] is not None:
             made["event"] |= {"user": row.event_user, "state": json.loads(row.state)}
@@ -74,10 +74,15 @@ def awards_on_record(store: Store, registry: Registry, user: str, badge: str) ->
 def _awards(store: Store) -> Any:
     """Awards with their events, newest first; equal moments in a fixed order."""
     return store.ask(
-        Award.select(Award, Event.name, Event.id, Event.at)
-        .join(Event, JOIN.LEFT_OUTER, on=(Award.event == Event.number))
+        AwardRow.select(AwardRow, EventRow.name, EventRow.id, EventRow.at)
+        .join(EventRow, JOIN.LEFT_OUTER, on=(AwardRow.event == EventRow.number))
         .order_by(
-            Award.awarded_at.desc(), Award.user, Award.badge, Award.level.desc(), Award.key, Award.occasion.desc()
+            AwardRow.awarded_at.desc(),
+            AwardRow.user,
+            AwardRow.badge,
+            AwardRow.level.desc(),
+            AwardRow.key,
+            AwardRow.occasion.desc(),
         )
         .objects()
     )
@@ -104,7 +109,7 @@ def _award_row(row: Any, badge: Badge | None) -> Row:
 def _is_level(registry: Registry, level: str) -> Any:
     """A level by its number, or by its name (in any case) wherever a badge has one."""
     if level.isdecimal() and len(level) < 10:
-        return Award.level == int(level)
+        return AwardRow.level == int(level)
     names = {
         (badge.slug, number): badge.detail(number).name
         for badge in registry
@@ -115,20 +120,20 @@ def _is_level(registry: Registry, level: str) -> Any:
         raise UnknownBadgeError(f"no badge has a level {level!r}{near_matches(level, set(names.values()))}")
     condition: Expression | None = None
     for slug, number in fitting:
-        this = (Award.badge == slug) & (Award.level == number)
+        this = (AwardRow.badge == slug) & (AwardRow.level == number)
         condition = this if condition is None else condition | this
     return condition
 
 
 def _is_highest() -> Any:
     """No present award of the same user, badge and key has a higher level."""
-    higher = Award.alias()
+    higher = AwardRow.alias()
     return ~fn.EXISTS(
         higher.select(1).where(
-            (higher.user == Award.user)
-            & (higher.badge == Award.badge)
-            & (higher.key == Award.key)
-            & (higher.level > Award.level)
+            (higher.user == AwardRow.user)
+            & (higher.badge == AwardRow.badge)
+            & (higher.key == AwardRow.key)
+            & (higher.level > AwardRow.level)
             & higher.revoked_at.is_null()
         )
     )
@@ -143,17 +148,17 @@ def leaders(
     badge or some time are counted.
     """
     if badge is None and since is None and until is None:
-        totals: Any = (Standing.user, Standing.awards, Standing.badges, Standing.last_awarded_at)
-        query: Any = store.ask(Standing.select(*totals).where(Standing.awards > 0))
+        totals: Any = (StandingRow.user, StandingRow.awards, StandingRow.badges, StandingRow.last_awarded_at)
+        query: Any = store.ask(StandingRow.select(*totals).where(StandingRow.awards > 0))
     else:
-        totals = (Award.user, fn.COUNT(SQL("*")), fn.COUNT(Award.badge.distinct()), fn.MAX(Award.awarded_at))
-        query = store.ask(Award.select(*totals).where(Award.revoked_at.is_null()).group_by(Award.user))
+        totals = (AwardRow.user, fn.COUNT(SQL("*")), fn.COUNT(AwardRow.badge.distinct()), fn.MAX(AwardRow.awarded_at))
+        query = store.ask(AwardRow.select(*totals).where(AwardRow.revoked_at.is_null()).group_by(AwardRow.user))
     if badge is not None:
-        query = query.where(Award.badge == text_or_number(badge, "badge"))
+        query = query.where(AwardRow.badge == text_or_number(badge, "badge"))
     if since is not None:
-        query = query.where(Award.awarded_at >= moment(since, "--since"))
+        query = query.where(AwardRow.awarded_at >= moment(since, "--since"))
     if until is not None:
-        query = query.where(Award.awarded_at < moment(until, "--until"))
+        query = query.where(AwardRow.awarded_at < moment(until, "--until"))
     user, awards, _, last_awarded_at = totals
     rows: list[Row] = []
     for number, row in enumerate(query.order_by(awards.desc(), last_awarded_at, user).limit(limit).tuples(), 1):
@@ -164,7 +169,7 @@ def leaders(
 
 def catalogue(store: Store, registry: Registry) -> list[Row]:
     """Every registered badge and level with its holders, and their share of all users that the store knows."""
-    holders = {(row.badge, row.level): row.users for row in store.ask(Holder.select())}
+    holders = {(row.badge, row.level): row.users for row in store.ask(HolderRow.select())}
     users = holders.get(("", 0), 0)
     rows = []
     for badge in registry:
@@ -202,18 +207,18 @@ def queue(
     Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
     """
     query = store.ask(
-        Task.select(Task, Event.name, Event.id, Event.at, Event.user)
-        .join(Event, on=(Task.event == Event.number))
-        .order_by(Task.due_at.is_null(), Task.due_at, Task.number)
+        TaskRow.select(TaskRow, EventRow.name, EventRow.id, EventRow.at, EventRow.user)
+        .join(EventRow, on=(TaskRow.event == EventRow.number))
+        .order_by(TaskRow.due_at.is_null(), TaskRow.due_at, TaskRow.number)
         .limit(limit)
         .objects()
     )
     if badge is not None:
-        query = query.where(Task.badge == text_or_number(badge, "badge"))
+        query = query.where(TaskRow.badge == text_or_number(badge, "badge"))
     if dead:
-        query = query.where(Task.due_at.is_null())
+        query = query.where(TaskRow.due_at.is_null())
     if user is not None:
-        query = query.where((Event.user == user) | Task.award.is_null(False))
+        query = query.where((EventRow.user == user) | TaskRow.award.is_null(False))
     for row in query.iterator():
         if row.award is not None:
             row.user, row.name = json.loads(row.award)["user"], BADGE_AWARDED

@@ -15,8 +15,8 @@ from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import EventError, NoSuchEventError, StoreError, UnknownBadgeError, UserError
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import task_queue
-from brabeion_cli.store.event_log import RecordedEvents
-from brabeion_cli.store.event_range import Stretch
+from brabeion_cli.store.event_log import EventLog
+from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
 
 FORGET = "forget"
@@ -91,7 +91,7 @@ RENAME_USER = (
 )
 
 
-class Pruned(NamedTuple):
+class PrunedEvents(NamedTuple):
     """How many events of a name are gone, of how many users, and the badges that need that name."""
 
     event: str
@@ -100,18 +100,18 @@ class Pruned(NamedTuple):
     needed_by: list[str]
 
 
-class Prune(NamedTuple):
+class PruneReport(NamedTuple):
     """What was pruned: of each name that had any; how many events of that time stay, of all names; and badges that have
     awards, but are not registered, so that nobody knows what they need.
     """
 
     before: str
-    names: list[Pruned]
+    names: list[PrunedEvents]
     left: int
     strangers: list[str]
 
 
-class Traces(NamedTuple):
+class UserTraces(NamedTuple):
     """Rows of a user: events, awards, tasks; awards of others that the user's events earned; and how many events that
     stay name the user in their state.
     """
@@ -125,7 +125,7 @@ class Traces(NamedTuple):
 
 def prune(
     store: Store, registry: Registry, before: str, also: Sequence[str], *, now: datetime, dry_run: bool = False
-) -> Prune:
+) -> PruneReport:
     """Delete events before a moment that no badge needs, and those of the names in `also`, which badges need.
 
     Raises `EventError`, `NoSuchEventError`, `UnknownBadgeError`, having changed nothing.
@@ -137,35 +137,37 @@ def prune(
         raise UnknownBadgeError("no badge is registered, so nobody says what is needed; name an --event to prune")
     _require_known(store, registry, also)
     with contextlib.nullcontext() if dry_run else store.transaction():
-        needed_by = {name: [badge.slug for badge in registry.needing(name)] for name in Stretch().names(store.database)}
+        needed_by = {
+            name: [badge.slug for badge in registry.needing(name)] for name in EventRange().names(store.database)
+        }
         chosen = [name for name, slugs in needed_by.items() if name in also or (len(registry) and not slugs)]
         names = [_prune_name(store, name, before, needed_by[name], dry_run=dry_run) for name in chosen]
         ((left,),) = _rows(store, "SELECT count(*) FROM events WHERE at < :before", before=before)
     left -= sum(each.events for each in names) if dry_run else 0
     on_record = _rows(store, "SELECT badge FROM awards UNION SELECT badge FROM tasks ORDER BY badge")
     strangers = [slug for (slug,) in on_record if slug not in registry.slugs]
-    return Prune(before, [each for each in names if each.events], left, strangers)
+    return PruneReport(before, [each for each in names if each.events], left, strangers)
 
 
 def _require_known(store: Store, registry: Registry, names: Sequence[str]) -> None:
-    recorded = Stretch().names(store.database)
-    known = {*recorded, *RecordedEvents(store.database).prunes(), *filter(registry.needing, names)} - {BADGE_AWARDED}
+    recorded = EventRange().names(store.database)
+    known = {*recorded, *EventLog(store.database).prunes(), *filter(registry.needing, names)} - {BADGE_AWARDED}
     for name in names:
         if name not in known:
             near = near_matches(name, recorded)
             raise NoSuchEventError(f"no event {name!r} was ever recorded{near}. Nothing was pruned")
 
 
-def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, dry_run: bool) -> Pruned:
+def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, dry_run: bool) -> PrunedEvents:
     values = {"name": name, "before": before, "needed": bool(needed_by)}
     ((events, users),) = _rows(store, f'SELECT count(*), count(DISTINCT "user") {GOING}', **values)
     if events and not dry_run:
         for statement in (*COUNT_LATE_COMERS_IN, f"DELETE {GOING}", *late_counts.recount("name = :name"), NOTE_PRUNE):
             store.database.execute_sql(statement, values)
-    return Pruned(name, events, users, needed_by)
+    return PrunedEvents(name, events, users, needed_by)
 
 
-def forget(store: Store, user: str, *, now: datetime, dry_run: bool = False) -> Traces:
+def forget(store: Store, user: str, *, now: datetime, dry_run: bool = False) -> UserTraces:
     """Delete all rows of a user. Raises `EventError`, `UserError`, having changed nothing.
 
     Call `erase()` afterwards: until then the file may still hold what it held.
@@ -191,7 +193,7 @@ def erase(store: Store) -> str | None:
         return str(error)
 
 
-def rename(store: Store, user: str, name: str, *, now: datetime, dry_run: bool = False) -> Traces:
+def rename(store: Store, user: str, name: str, *, now: datetime, dry_run: bool = False) -> UserTraces:
     """Give a user another name, which is nobody's. Raises `EventError`, `UserError`, having changed nothing."""
     user, name = text_or_number(user, "user"), text_or_number(name, "the new name")
     if user == name:
@@ -208,14 +210,14 @@ def rename(store: Store, user: str, name: str, *, now: datetime, dry_run: bool =
     return traces
 
 
-def _traces(store: Store, user: str, mentions: int) -> Traces:
+def _traces(store: Store, user: str, mentions: int) -> UserTraces:
     """Raises `UserError` where there are none."""
     counts = _counts(store, user)
     if not any(counts):
         known = [row[0] for row in _rows(store, 'SELECT "user" FROM events UNION SELECT "user" FROM awards')]
         raise UserError(f"no user {user!r}{near_matches(user, known)}. Nothing was changed")
     ((left_to_others,),) = _rows(store, f'SELECT count(*) FROM awards WHERE {OF_EVENTS} AND "user" <> :user', user=user)
-    return Traces(*counts, left_to_others, mentions)
+    return UserTraces(*counts, left_to_others, mentions)
 
 
 def _counts(store: Store, user: str) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from brabeion_cli.database.schema import OpenedDatabase, open_database
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
 from brabeion_cli.store.award_log import REPLAY
-from brabeion_cli.store.event_log import Place, RecordedEvents
+from brabeion_cli.store.event_log import EventLog, Place
 
 Query = TypeVar("Query", bound=Any)
 
@@ -91,12 +91,12 @@ class Store:
 
         `place` is what `RecordedEvents.place` says of it, where that is known.
         """
-        place = place or RecordedEvents(self.database).place(event.user, event.name, event.at)
+        place = place or EventLog(self.database).place(event.user, event.name, event.at)
         cursor = self.database.execute_sql(INSERT_EVENT, (*event[:5], *place))
         if cursor.rowcount != 1:
             return None
         if place[1]:
-            RecordedEvents(self.database).note_late(event.user, event.name, event.at)
+            EventLog(self.database).note_late(event.user, event.name, event.at)
         return cursor.lastrowid
 
     def has_event(self, id: str) -> bool:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.store.store import Store
 
 LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
-MOST_CHARACTERS = 1 << 20  # of the states of tasks that are claimed together
+MAX_CHARACTERS = 1 << 20  # of the states of tasks that are claimed together
 MAX_DELAY = 3600.0  # seconds; where doubling stops
 
 DUE = """
@@ -25,7 +25,7 @@ DUE = """
 """
 
 
-class Task(NamedTuple):
+class ClaimedTask(NamedTuple):
     """A claimed task, with all that its evaluation needs. `state` is what `freeze()` returned, or None; `award` tells
     of the award that it is about, where that is not the event itself; `due_at` is when it was due.
     """
@@ -37,10 +37,10 @@ class Task(NamedTuple):
     state: str | None
     award: str | None
     due_at: str
-    event: Entry
+    event: JournalEntry
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> JournalEntry:
         """What is to be judged: the event, or the award that it led to."""
         return self.event if self.award is None else self.event._replace(name=BADGE_AWARDED, **json.loads(self.award))
 
@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
 
 def defer(
-    store: Store, badge: str, entry: Entry, state: str | None, now: datetime, failure: Failure | None = None
+    store: Store, badge: str, entry: JournalEntry, state: str | None, now: datetime, failure: Failure | None = None
 ) -> int:
     """Put an evaluation in the queue, due at once; return the task's number."""
     error, where = failure or (None, None)
@@ -71,7 +71,7 @@ def defer(
 class Claim(NamedTuple):
     """What a claim found: tasks to run, and the numbers of those that it gave up because their workers kept dying."""
 
-    tasks: list[Task]
+    tasks: list[ClaimedTask]
     died: list[int]
 
 
@@ -97,7 +97,7 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
     return Claim(tasks, [number for (number,) in died])
 
 
-def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[Task]:
+def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[ClaimedTask]:
     """Due tasks, none of a user of whom others are running: what is judged out of turn may not yet see awards that it
     should. One that was tried before is alone, so that it takes no other with it should it kill its runner.
     """
@@ -108,15 +108,15 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
         (now, beside),
     )
     busy = {user for (user,) in running.fetchall()}
-    chosen: list[Task] = []
+    chosen: list[ClaimedTask] = []
     characters = 0
     due = store.database.execute_sql(DUE, (now, limit + LOOK_AHEAD))
     for number, badge, attempts, state, award, due_at, *event in due:  # SQLite looks no further than we do
-        task = Task(number, token, badge, attempts + 1, state, award, due_at, Entry(*event))
+        task = ClaimedTask(number, token, badge, attempts + 1, state, award, due_at, JournalEntry(*event))
         if task.user in busy:
             continue
         characters += len(task.event.text) + len(state or "")
-        alone = attempts > 0 or characters > MOST_CHARACTERS
+        alone = attempts > 0 or characters > MAX_CHARACTERS
         if not alone or not chosen:
             chosen.append(task)
         if alone or len(chosen) == limit:
@@ -125,7 +125,7 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
     return chosen
 
 
-def finish(store: Store, tasks: Sequence[Task]) -> set[int]:
+def finish(store: Store, tasks: Sequence[ClaimedTask]) -> set[int]:
     """Remove tasks of one claim that are done. Call it in the transaction that enters their awards; the numbers of
     those whose lease was not lost.
     """
@@ -140,7 +140,7 @@ class Setback(NamedTuple):
 
 
 def fail(
-    store: Store, task: Task, failure: Failure, max_attempts: int, retry_delay: float, now: datetime
+    store: Store, task: ClaimedTask, failure: Failure, max_attempts: int, retry_delay: float, now: datetime
 ) -> Setback | None:
     """Put a failed task off, or give it up after `max_attempts`; None where its lease was lost."""
     due_at = None
@@ -154,7 +154,7 @@ def fail(
     return Setback(due_at) if cursor.rowcount == 1 else None
 
 
-def give_back(store: Store, tasks: Sequence[Task]) -> None:
+def give_back(store: Store, tasks: Sequence[ClaimedTask]) -> None:
     """Return claimed tasks that did not run, due as they were, so that each keeps its turn; the attempt does not
     count.
     """
@@ -177,14 +177,14 @@ def take_back(store: Store, now: datetime) -> None:
     )
 
 
-def _held(tasks: Sequence[Task]) -> str:
+def _held(tasks: Sequence[ClaimedTask]) -> str:
     """Tasks of one claim, as far as they are still the holder's: whoever finds its token gone has lost the lease and
     must write nothing.
     """
     return f"WHERE token = ? AND number IN ({_holes(tasks)})"
 
 
-def _holder(tasks: Sequence[Task]) -> list[str | int]:
+def _holder(tasks: Sequence[ClaimedTask]) -> list[str | int]:
     return [*(task.token for task in tasks[:1]), *(task.number for task in tasks)]
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from brabeion_cli.domain.award_rules import ANY_OCCASION, Grant
 from brabeion_cli.domain.events import Event
-from brabeion_cli.store.event_log import RecordedEvents
+from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.store import Store
 
-MOST = 20_000  # users with a name of event, and awards, that are remembered (about 10 MB); then it begins anew
+MAX_REMEMBERED = (
+    20_000  # users with a name of event, and awards, that are remembered (about 10 MB); then it begins anew
+)
 
 
-class Known:
+class WriteCache:
     """Valid within a transaction that it was told of by `begin()`, and until that is rolled back."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded = RecordedEvents(store.database)
+        self._recorded = EventLog(store.database)
         self._seen: tuple[object, int] | None = None
         self._repeats = False  # whether the last event was there already: then the next one may be, too
         self._latest: dict[tuple[str, str], tuple[str, int, int]] = {}  # moment, events and late ones until it
@@ -53,7 +55,7 @@ class Known:
         number = self._store.add_event(event, place)
         self._repeats = number is None
         if number is not None:
-            if len(self._latest) >= MOST:
+            if len(self._latest) >= MAX_REMEMBERED:
                 self._latest.clear()
             if not place[1]:
                 self._latest[of_user] = (event.at, place[0], place[2])
@@ -68,6 +70,6 @@ class Known:
     def note_award(self, grant: Grant, outcome: str) -> None:
         """An award is on record from now on. Those of a single event are not remembered: they do not come again."""
         if grant.occasion == ANY_OCCASION:
-            if len(self._awards) >= MOST:
+            if len(self._awards) >= MAX_REMEMBERED:
                 self._awards.clear()
             self._awards[grant] = outcome

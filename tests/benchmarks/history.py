@@ -25,9 +25,9 @@ from brabeion_cli.database import late_counts
 from brabeion_cli.domain import events
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
-from brabeion_cli.engine.evaluation import Case
+from brabeion_cli.engine.evaluation import EvaluationContext
 from brabeion_cli.engine.history import History
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import INSERT_EVENT, Store, open_store
@@ -131,8 +131,10 @@ def find_user(store: Store, name: str, size: int) -> User:
         return events.make(NAME, {"points": 1}, user=name, at=at, now=END, max_bytes=1000)
 
     row, place = 'number, name, "user", at, id, state', "ORDER BY at, number LIMIT 1 OFFSET ?"
-    entries = [Entry(*find(row, place, offset)) for offset in (size - 1, size // 2)]
-    cases = [Case(entry, Journal(store.database), hindsight=late) for late in (False, True) for entry in entries]
+    entries = [JournalEntry(*find(row, place, offset)) for offset in (size - 1, size // 2)]
+    cases = [
+        EvaluationContext(entry, Journal(store.database), hindsight=late) for late in (False, True) for entry in entries
+    ]
     for case in cases:
         at, number, _, known = case.history._asof
         before = "AND (at, number) <= (?, ?) AND number <= ?"

@@ -15,7 +15,7 @@ from brabeion_cli.database import backup, integrity
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import make
 from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.domain.timeline import Entry
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import BrabeionError
 from brabeion_cli.store import task_queue
@@ -219,7 +219,7 @@ def add_event(store: Store, rng: random.Random, number: int) -> None:
         id=f"order-{number}" if rng.random() < 0.7 else None,
     )  # fmt: skip
     assert store.add_event(event) == number
-    entry = Entry(number, event.name, user, event.at, event.id, event.text)
+    entry = JournalEntry(number, event.name, user, event.at, event.id, event.text)
     if rng.random() < 0.15:
         store.add_award(Grant(user, f"badge_{rng.randrange(20)}", rng.randint(1, 3)), event.at, number)
     if rng.random() < 0.05:

@@ -14,7 +14,7 @@ from brabeion_cli.engine import bootstrap
 from brabeion_cli.errors import TRY_AGAIN
 from brabeion_cli.project import loader
 from brabeion_cli.store import retention
-from brabeion_cli.store.retention import Prune
+from brabeion_cli.store.retention import PruneReport
 from brabeion_cli.store.store import open_store
 
 
@@ -121,7 +121,7 @@ def prune_command(before: str, also: tuple[str, ...], dry_run: bool, as_json: bo
     _warn(pruned, dry_run)
 
 
-def _pruned_json(pruned: Prune) -> dict[str, Any]:
+def _pruned_json(pruned: PruneReport) -> dict[str, Any]:
     names = [each._asdict() for each in pruned.names]
     return {
         "before": pruned.before,
@@ -131,7 +131,7 @@ def _pruned_json(pruned: Prune) -> dict[str, Any]:
     }
 
 
-def _tell_pruned(pruned: Prune, dry_run: bool) -> None:
+def _tell_pruned(pruned: PruneReport, dry_run: bool) -> None:
     gone = "would go" if dry_run else "pruned"
     if pruned.names:
         cells = [(each.event, each.events, each.users, ", ".join(each.needed_by)) for each in pruned.names]
@@ -140,7 +140,7 @@ def _tell_pruned(pruned: Prune, dry_run: bool) -> None:
     click.echo(f"{total:,} events before {pruned.before} {gone}, {pruned.left:,} stay")
 
 
-def _warn(pruned: Prune, dry_run: bool) -> None:
+def _warn(pruned: PruneReport, dry_run: bool) -> None:
     """Say what is lost with the events."""
     for each in pruned.names:
         if each.needed_by:

@@ -9,7 +9,7 @@ import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.domain import events
-from brabeion_cli.domain.outcomes import Failure, place
+from brabeion_cli.domain.outcomes import Failure, failure_text
 from brabeion_cli.queries import client
 from brabeion_cli.queries.explanation import DEAD, HELD, NO_EVENTS, NOT_EARNED, QUEUED, REVOKED, Explanation
 from brabeion_cli.store.award_log import REPLAY
@@ -71,7 +71,7 @@ def _tasks(found: Explanation) -> Iterator[str]:
     for task in found.tasks[:SHOWN]:
         event = task["event"]
         about = f"{found.badge} for {found.user}, for {event['name']} at {_time(event['at'])}{_id(event)}"
-        failed = "" if task["error"] is None else f": {place(Failure(task['error'], task['where']))}"
+        failed = "" if task["error"] is None else f": {failure_text(Failure(task['error'], task['where']))}"
         number, attempts = task["task"], task["attempts"]
         if task["status"] == "dead":
             yield f"given up after {attempts} attempts: {about}{failed}"
@@ -91,7 +91,7 @@ def _not_earned(found: Explanation) -> Iterator[str]:
     event = answer["event"]
     asked = f"  asked now about {event['name']} at {_time(event['at'])}{_id(event)}, award()"
     if answer["outcome"] == "error":
-        yield f"{asked} fails: {place(Failure(answer['error'], answer['where']))}"
+        yield f"{asked} fails: {failure_text(Failure(answer['error'], answer['where']))}"
     elif answer["outcome"] == "none":
         yield f"{asked} answers None: not earned"
     else:
@@ -153,9 +153,9 @@ def progress_command(user: str, as_json: bool) -> int:
         brabeion progress --user alice
     """
     config = options.resolve()
-    found = client.ask_advance(config, events.text_or_number(user, "user"), options.now())
+    found = client.ask_progress(config, events.text_or_number(user, "user"), options.now())
     for badge, failure in found.failures:
-        options.complain(f"badge {badge} failed: {place(failure)}")
+        options.complain(f"badge {badge} failed: {failure_text(failure)}")
     if as_json:
         click.echo(output.json_text(found.rows))
     elif found.rows:

@@ -12,9 +12,9 @@ import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.domain import events
-from brabeion_cli.domain.outcomes import AWARDED, ERROR, HELD, QUEUED, REVOKED, Failure, Outcome, place
+from brabeion_cli.domain.outcomes import AWARDED, ERROR, HELD, QUEUED, REVOKED, Failure, Outcome, failure_text
 from brabeion_cli.errors import EventError, FileProblemError
-from brabeion_cli.ingest.client import Intake
+from brabeion_cli.ingest.client import IngestClient
 from brabeion_cli.ingest.messages import FireAnswer
 from brabeion_cli.project.config import Config, native
 
@@ -61,8 +61,8 @@ def fire_command(
     return 1 if any(outcome.outcome == ERROR for outcome in answer.recorded.outcomes) else 0
 
 
-def _intake(config: Config, dry_run: bool) -> Intake:
-    return Intake(config) if dry_run else Intake(config, lambda: options.notice(f"created {config.db}"))
+def _intake(config: Config, dry_run: bool) -> IngestClient:
+    return IngestClient(config) if dry_run else IngestClient(config, lambda: options.notice(f"created {config.db}"))
 
 
 def _state_text(given: str, max_bytes: int) -> str:
@@ -113,17 +113,19 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
         options.say(f"duplicate: an event with id {recorded.event.id!r} was recorded before; nothing happened")
         return
     new = [outcome._replace(outcome=HELD) for outcome in recorded.outcomes if outcome.outcome == AWARDED]
-    told = [line for outcome in recorded.outcomes if outcome not in new and (line := describe(outcome))]
+    told = [line for outcome in recorded.outcomes if outcome not in new and (line := outcome_line(outcome))]
     failed = [outcome for outcome in recorded.outcomes if outcome.outcome == ERROR]
     verb = "would record" if dry_run else "recorded"
     for line in told or [f"{verb} {recorded.event.name} for {recorded.event.user}" + "; nothing earned" * (not failed)]:
         options.say(("would be: " if dry_run and told else "") + line)
     for outcome in failed:
         again = "" if dry_run else f"; queued for another try (task {outcome.task})"
-        options.complain(f"badge {outcome.badge} failed: {place(Failure(outcome.error or '', outcome.where))}{again}")
+        options.complain(
+            f"badge {outcome.badge} failed: {failure_text(Failure(outcome.error or '', outcome.where))}{again}"
+        )
 
 
-def describe(outcome: Outcome) -> str | None:
+def outcome_line(outcome: Outcome) -> str | None:
     """One line for a person; None where there is nothing to tell on stdout."""
     name = f"{outcome.badge}: {outcome.level_name}" + (f" [{outcome.key}]" if outcome.key is not None else "")
     lines = {

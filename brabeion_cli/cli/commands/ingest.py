@@ -13,12 +13,12 @@ import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.cli.failures import Failures
-from brabeion_cli.domain.outcomes import place
-from brabeion_cli.engine.messages import Announced
+from brabeion_cli.domain.outcomes import failure_text
+from brabeion_cli.engine.messages import Notified
 from brabeion_cli.errors import FileProblemError
-from brabeion_cli.ingest.client import Intake
+from brabeion_cli.ingest.client import IngestClient
 from brabeion_cli.ingest.line_reader import Input
-from brabeion_cli.ingest.messages import Slice
+from brabeion_cli.ingest.messages import CommittedLines
 
 COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
 
@@ -49,12 +49,12 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     try:
         with (
             output.progress("ingest", source.size) as meter,
-            contextlib.closing(Intake(config, lambda: options.notice(f"created {config.db}"))) as intake,
+            contextlib.closing(IngestClient(config, lambda: options.notice(f"created {config.db}"))) as intake,
         ):
 
-            def take(results: Iterable[Slice | Announced]) -> None:
+            def take(results: Iterable[CommittedLines | Notified]) -> None:
                 for result in results:
-                    if isinstance(result, Slice):
+                    if isinstance(result, CommittedLines):
                         counts.update(result.counts)
                         if kept is not None:
                             kept.write(result)
@@ -86,7 +86,7 @@ class _Rejects:
         if source.is_file(path) or (os.path.exists(path) and os.path.exists(db) and os.path.samefile(path, db)):
             raise FileProblemError(f"--rejects {path} is the input or the database itself; name another file")
 
-    def write(self, result: Slice) -> None:
+    def write(self, result: CommittedLines) -> None:
         """Write the refused lines of a transaction, as they came."""
         try:
             if self._file is None:
@@ -117,15 +117,17 @@ class _Teller:
         self._failures = Failures()
         self._unheard: Counter[str] = Counter()
 
-    def tell(self, result: Slice | Announced) -> None:
-        if isinstance(result, Announced):
+    def tell(self, result: CommittedLines | Notified) -> None:
+        if isinstance(result, Notified):
             for text in result.failures:
                 options.notice(text)
             return
         for line in result.rejected:
             options.complain(f"line {line.number}: {line.reason}")
         for number, badge, failure in result.failed:
-            self._failures.tell(badge, f"line {number}: badge {badge} failed: {place(failure)}; queued for another try")
+            self._failures.tell(
+                badge, f"line {number}: badge {badge} failed: {failure_text(failure)}; queued for another try"
+            )
         self._unheard.update(result.unheard)
 
     def sum_up(self) -> None:

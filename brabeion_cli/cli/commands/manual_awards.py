@@ -8,9 +8,9 @@ import sys
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.cli.commands.fire import describe
+from brabeion_cli.cli.commands.fire import outcome_line
 from brabeion_cli.engine import bootstrap, manual_awards
-from brabeion_cli.engine.notifications import announce
+from brabeion_cli.engine.notifications import notify
 from brabeion_cli.project import loader
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.store.store import open_store
@@ -43,13 +43,13 @@ def award_command(
             store, found, user, number, key, by=by or options.caller(), reason=reason, now=options.now()
         )
     with Guard(config.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
-        for failure in announce(registry, guard, awards):
+        for failure in notify(registry, guard, awards):
             options.notice(failure)
     if as_json:
         click.echo(output.json_text({"results": [outcome.as_json() for outcome in outcomes]}))
         return
     for outcome in outcomes:
-        options.say(str(describe(outcome)).replace(" earned ", " was given ", 1))
+        options.say(str(outcome_line(outcome)).replace(" earned ", " was given ", 1))
 
 
 @click.command("revoke")

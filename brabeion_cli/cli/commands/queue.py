@@ -11,10 +11,10 @@ from types import FrameType
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.domain.outcomes import AWARDED, place
+from brabeion_cli.domain.outcomes import AWARDED, failure_text
 from brabeion_cli.project.config import Config
-from brabeion_cli.queue.completion import Done, Failed, LeaseLost
-from brabeion_cli.queue.dispatcher import Died, ReceiversFailed, Report, Worker
+from brabeion_cli.queue.completion import LeaseLost, TaskDone, TaskFailed
+from brabeion_cli.queue.dispatcher import Dispatcher, ReceiversFailed, Report, WorkersDied
 from brabeion_cli.store import reports, task_queue
 from brabeion_cli.store.store import open_store
 
@@ -36,7 +36,7 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
     config = options.resolve()
     counts: Counter[str] = Counter()
     with open_store(config.db) as store:
-        worker = Worker(config, store, workers=workers, limit=limit, max_time=max_time)
+        worker = Dispatcher(config, store, workers=workers, limit=limit, max_time=max_time)
         with (
             _stopping(worker) as stopped,
             output.progress("process-queue", task_queue.waiting(store)) as meter,
@@ -57,7 +57,7 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
 
 
 @contextlib.contextmanager
-def _stopping(worker: Worker) -> Iterator[list[int]]:
+def _stopping(worker: Dispatcher) -> Iterator[list[int]]:
     """SIGTERM and Ctrl-C end the run after the current tasks; sent again, at once. Yields those that came."""
     came: list[int] = []
 
@@ -74,18 +74,18 @@ def _stopping(worker: Worker) -> Iterator[list[int]]:
 
 
 def _count(counts: Counter[str], report: Report) -> None:
-    if isinstance(report, Done):
+    if isinstance(report, TaskDone):
         counts["done"] += 1
         counts["awarded"] += sum(outcome == AWARDED for _, outcome in report.entered)
         counts["endless"] += report.endless is not None
-    elif isinstance(report, Died) or (isinstance(report, Failed) and report.due_at is None):
+    elif isinstance(report, WorkersDied) or (isinstance(report, TaskFailed) and report.due_at is None):
         counts["dead"] += 1
-    elif isinstance(report, Failed):
+    elif isinstance(report, TaskFailed):
         counts["retried"] += 1
 
 
 def _tell(report: Report, config: Config) -> None:
-    if isinstance(report, Failed):
+    if isinstance(report, TaskFailed):
         task = report.task
         then = (
             f"next try at {report.due_at}"
@@ -93,12 +93,12 @@ def _tell(report: Report, config: Config) -> None:
             else f"dead; `brabeion queue retry {task.number}` runs it again"
         )
         options.complain(
-            f"task {task.number} ({task.badge}, {task.entry.user}): {place(report.failure)}; "
+            f"task {task.number} ({task.badge}, {task.entry.user}): {failure_text(report.failure)}; "
             f"attempt {task.attempts} of {config.max_attempts}, {then}"
         )
-    elif isinstance(report, Done) and report.endless:
+    elif isinstance(report, TaskDone) and report.endless:
         options.complain(f"task {report.task.number} ({report.task.badge}, {report.task.entry.user}): {report.endless}")
-    elif isinstance(report, Died):
+    elif isinstance(report, WorkersDied):
         options.complain(f"task {report.number}: its workers kept dying; dead after {config.max_attempts} attempts")
     elif isinstance(report, LeaseLost):
         options.notice(

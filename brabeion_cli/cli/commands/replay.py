@@ -11,13 +11,13 @@ import click
 from brabeion_cli.cli import options, output
 from brabeion_cli.cli.failures import Failures
 from brabeion_cli.domain import events, timestamps
-from brabeion_cli.domain.outcomes import place
-from brabeion_cli.engine.messages import Announced
-from brabeion_cli.replay.checkpoints import Step
-from brabeion_cli.replay.client import Anew, Replaying
-from brabeion_cli.replay.walk import Result
-from brabeion_cli.store.event_range import Stretch
-from brabeion_cli.store.reconciliation import Change
+from brabeion_cli.domain.outcomes import failure_text
+from brabeion_cli.engine.messages import Notified
+from brabeion_cli.replay.checkpoints import Checkpoint
+from brabeion_cli.replay.client import ReplayClient, StartedAgain
+from brabeion_cli.replay.walk import ReplayReport
+from brabeion_cli.store.event_range import EventRange
+from brabeion_cli.store.reconciliation import LevelChange
 
 
 @click.command("replay")
@@ -48,21 +48,21 @@ def replay_command(
         brabeion replay --dry-run
     """
     config = options.resolve()
-    stretch = Stretch(None if user is None else events.text_or_number(user, "user"))
+    stretch = EventRange(None if user is None else events.text_or_number(user, "user"))
     if since is not None:
         stretch = stretch._replace(since=timestamps.moment(since, "--since"))
     if until is not None:
         stretch = stretch._replace(until=timestamps.moment(until, "--until"))
-    replaying = Replaying(config, stretch, badges=slugs or None, dry_run=dry_run, prune=prune, notify=notify)
+    replaying = ReplayClient(config, stretch, badges=slugs or None, dry_run=dry_run, prune=prune, notify=notify)
     tally = _Tally()
     with contextlib.closing(replaying.run()) as answers, output.progress("replay", None) as meter:
         for answer in answers:
-            if isinstance(answer, Step):
+            if isinstance(answer, Checkpoint):
                 tally.add(answer)
                 meter(answer.done, f"{answer.done:,} of {answer.total:,} events", answer.total)
-            elif isinstance(answer, Anew):
+            elif isinstance(answer, StartedAgain):
                 tally.begin_anew(dry_run)
-            elif isinstance(answer, Announced):
+            elif isinstance(answer, Notified):
                 for failure in answer.failures:
                     options.notice(failure)
             else:
@@ -87,11 +87,11 @@ class _Tally:
         self.anew = False
         self.failures = Failures()
 
-    def add(self, step: Step) -> None:
+    def add(self, step: Checkpoint) -> None:
         self.awards.update((award.grant.badge, award.grant.level) for award in step.awards)
         for entry, badge, failure in step.failures:
             which = f"event {entry.number}" + (f" (id {entry.id})" if entry.id is not None else "")
-            self.failures.tell(badge, f"badge {badge} failed for {which} of {entry.user}: {place(failure)}")
+            self.failures.tell(badge, f"badge {badge} failed for {which} of {entry.user}: {failure_text(failure)}")
 
     def begin_anew(self, dry_run: bool) -> None:
         """Forget what comes again; awards that were entered do not."""
@@ -101,7 +101,7 @@ class _Tally:
             self.awards.clear()
 
 
-def _json(result: Result, tally: _Tally) -> dict[str, Any]:
+def _json(result: ReplayReport, tally: _Tally) -> dict[str, Any]:
     badges: dict[str, dict[str, int]] = {}
     for (slug, level), count in sorted(tally.awards.items()):
         badges.setdefault(slug, {})[str(level)] = count
@@ -115,7 +115,7 @@ def _json(result: Result, tally: _Tally) -> dict[str, Any]:
     }
 
 
-def _tell(result: Result, tally: _Tally, dry_run: bool) -> None:
+def _tell(result: ReplayReport, tally: _Tally, dry_run: bool) -> None:
     changes = result.changes
     if tally.anew and not dry_run:  # the child that ended took its notes along; awards are nearly as good as users
         changes = [change._replace(gained=tally.awards[change[:2]]) for change in changes]
@@ -135,5 +135,5 @@ def _tell(result: Result, tally: _Tally, dry_run: bool) -> None:
     click.echo(", ".join(parts))
 
 
-def _names(change: Change) -> str:
+def _names(change: LevelChange) -> str:
     return ", ".join(change.names) + (", …" if change.gained > len(change.names) else "")

@@ -6,7 +6,7 @@ import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.store import retention
-from brabeion_cli.store.retention import Traces
+from brabeion_cli.store.retention import UserTraces
 from brabeion_cli.store.store import open_store
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
@@ -74,10 +74,10 @@ def rename_command(user: str, name: str, dry_run: bool, as_json: bool) -> None:
     _tell_mentions(user, traces, f"a replay may award {user} for them, not {name}")
 
 
-def _counted(traces: Traces) -> str:
+def _counted(traces: UserTraces) -> str:
     return f"{traces.events:,} events, {traces.awards:,} awards, {traces.tasks:,} tasks"
 
 
-def _tell_mentions(user: str, traces: Traces, then: str) -> None:
+def _tell_mentions(user: str, traces: UserTraces, then: str) -> None:
     if traces.mentions:
         options.notice(f"{traces.mentions:,} events that stay name {user} in their state, which is not changed; {then}")

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import click
 import peewee
 
-from brabeion_cli.database.models import MODELS, Award, Event
+from brabeion_cli.database.models import MODELS, AwardRow, EventRow
 
 
 @click.command()
@@ -22,9 +22,9 @@ def main(db: str, event: str, user: str, state: str) -> None:
     at = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     points = json.loads(state)["points"]
     with database.atomic("IMMEDIATE"):
-        made = Event.create(name=event, user=user, at=at, state=state, tally=1, late=0)
+        made = EventRow.create(name=event, user=user, at=at, state=state, tally=1, late=0)
         level = 3 if points > 10000 else 2 if points > 7500 else 1
-        Award.create(user=user, badge="points", level=level, awarded_at=at, event=made, position=1)
+        AwardRow.create(user=user, badge="points", level=level, awarded_at=at, event=made, position=1)
     click.echo(f"{user} earned points: {level}")
 
 

@@ -18,5 +18,5 @@ for command, name in HOLDING.items():
         module.HOLD *= SLOWER
 assert process.GLANCE
 process.GLANCE *= SLOWER
-process.Child.kill = process.Child.end
+process.ChildProcess.kill = process.ChildProcess.end
 main()
