@@ -173,7 +173,7 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_an_answer_is_whole_where_its_pipe_does_not_wait(site: Project) -> None:
     with open_store(str(site.db)) as store, store.transaction():
         for key in range(3000):
-            store.add_award(Grant("zoe", "points", 1, str(key)), moment(NOW), None, "root", "because")
+            store.awards.add(Grant("zoe", "points", 1, str(key)), moment(NOW), None, "root", "because")
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 

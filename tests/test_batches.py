@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
+from brabeion_cli.cli import options
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.project import config
+from brabeion_cli.project.config import Config
 from brabeion_cli.queue.dispatcher import Dispatcher
-from brabeion_cli.queue.messages import Evaluated, NotStarted
-from brabeion_cli.queue.worker_slot import MAX_BATCH, WorkerSlot, next_size
+from brabeion_cli.queue.messages import AnsweredTask, Evaluated, NotStarted, StopFlag
+from brabeion_cli.queue.worker_process import WorkerProcess
+from brabeion_cli.queue.worker_slot import MAX_BATCH, State, WorkerSlot, next_size
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.process import ChildProcess
 from brabeion_cli.store import task_queue
@@ -54,7 +57,7 @@ def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
     statements: list[str] = []
     with open_store(str(project.db)) as store:
         settings = config.resolve(config.Options(db=str(project.db)), {}, str(project.directory))
-        reports = Dispatcher(settings, store).run()
+        reports = Dispatcher(settings, store, now=options.now).run()
         next(reports)
         store.database.raw().set_trace_callback(statements.append)
         assert sum(1 for _ in reports) == MANY - 1
@@ -161,9 +164,9 @@ def test_large_states_make_small_batches(store: Store) -> None:
     assert [len(claim(store, limit=9).tasks) for _ in range(4)] == [1, 1, 1, 0]
 
 
-def answered(*answers: Any) -> list[tuple[ClaimedTask, Any]]:
+def answered(*answers: Any) -> list[AnsweredTask]:
     task = ClaimedTask(1, "t", "one", 1, None, None, "2026", JournalEntry(1, "e", "u", "2026", None, "{}"))
-    return [(task, answer) for answer in answers]
+    return [AnsweredTask(task, answer) for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -185,10 +188,18 @@ def test_batches_grow_as_long_as_tasks_are_quick(answers: list[Any], seconds: fl
 
 
 def answering(answers: list[Any], channel: Channel) -> None:
-    """A runner that knows its answers."""
+    """The life of a worker that knows its answers."""
     channel.receive()
     for answer in answers:
         channel.send(answer)
+
+
+class AnsweringWorker(WorkerProcess):
+    """Runs at once, without badges."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        super().__init__(Config("none.db", (), None, {}, task_timeout=5), StopFlag())
+        self._child = ChildProcess(partial(answering, answers))
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -201,17 +212,17 @@ def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
 ) -> None:
     fill(store, 4)
     tasks = claim(store, limit=4).tasks
-    slot = WorkerSlot(task_timeout=5)
-    slot.tasks.extend(tasks[:2])
-    slot.ahead = tasks[2:]
-    slot.child = ChildProcess(partial(answering, [Evaluated([]), answer]))
-    slot.send(float("inf"))
+    slot = WorkerSlot(AnsweringWorker([Evaluated([]), answer]))
+    slot.assign(tasks[:2])
+    slot.begin(float("inf"))
+    slot.assign(tasks[2:])
 
-    until(lambda: not slot.collect() and bool(slot.over))
-    slot.close()
+    until(lambda: not slot.collect() and slot.has_results)
+    slot.worker.close()
 
-    assert [*slot.tasks] == (tasks[2:] if begins else [])
-    assert slot.settling() == [
+    assert slot.state is (State.ASSIGNED if begins else State.IDLE)
+    assert slot.token == (tasks[2].token if begins else None)
+    assert slot.take_results() == [
         (tasks[0], Evaluated([])), (tasks[1], answer), *((task, NotStarted()) for task in tasks[2:] if not begins),
     ]  # fmt: skip
 
@@ -221,7 +232,7 @@ def fill(store: Store, count: int, text: str = "{}") -> None:
     with store.transaction():
         for user in map(str, range(count)):
             made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
-            number = store.add_event(made._replace(text=text))
+            number = store.events.add(made._replace(state_json=text))
             assert number is not None
             task_queue.defer(store, "one", JournalEntry(number, "e", user, made.at, None, text), None, NOW)
 

@@ -28,18 +28,20 @@ from brabeion_cli.base import Badge, BadgeAwarded
 from brabeion_cli.database import integrity, migrations
 from brabeion_cli.database.schema import APPLICATION_ID
 from brabeion_cli.domain import events
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.outcomes import Failure, NewAward
 from brabeion_cli.engine import manual_awards
 from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.session import Session
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.queue import completion, worker
 from brabeion_cli.queue.messages import Evaluated
 from brabeion_cli.replay import checkpoints
+from brabeion_cli.replay.messages import Checkpoint, ReplayRequest
 from brabeion_cli.replay.walk import Replay
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.store import reconciliation, task_queue
+from brabeion_cli.store import reconciliation, task_admin, task_queue
 from brabeion_cli.store.event_range import EventRange
-from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import ClaimedTask
 from tests.conftest import NOW
@@ -115,9 +117,9 @@ class Site(NamedTuple):
 
     def finish(self, store: Store, tell: Tell) -> None:
         with Guard(5) as guard:
-            answer = worker.evaluated(self.task, self.registry, Journal(store.database), guard)
+            answer = worker.evaluate_task(self.task, Session(self.registry, store, guard))
         assert isinstance(answer, Evaluated)
-        completion.finish(store, [(self.task, answer.grants)], worker.readiness(self.registry), NOW)
+        completion.finish(store, [(self.task, answer.grants)], Catalogue.of(self.registry), NOW)
 
     def fail(self, store: Store, tell: Tell) -> None:
         task_queue.fail(store, self.task, Failure("odd", "odd.py:1"), 5, 0, NOW)
@@ -126,13 +128,13 @@ class Site(NamedTuple):
         task_queue.give_back(store, [self.task])
 
     def retry(self, store: Store, tell: Tell) -> None:
-        task_queue.retry(store, None, NOW)
+        task_admin.retry(store, None, NOW)
 
     def drop(self, store: Store, tell: Tell) -> None:
-        task_queue.drop(store, None)
+        task_admin.drop(store, None)
 
     def give(self, store: Store, tell: Tell) -> None:
-        badge = manual_awards.registered(self.registry, "level")
+        badge = manual_awards.registered(Catalogue.of(self.registry), "level")
         manual_awards.give(store, badge, "carol", 3, None, by="bob", reason="quiz", now=NOW)
 
     def revoke(self, store: Store, tell: Tell) -> None:
@@ -140,7 +142,8 @@ class Site(NamedTuple):
 
     def replay(self, store: Store, tell: Tell, *, prune: bool = False) -> None:
         with Guard(5) as guard:
-            Replay(self.registry, store, guard, EventRange(), now=NOW, prune=prune).run(lambda step: tell(step.awards))
+            request = ReplayRequest(EventRange(), None, NOW, prune=prune)
+            Replay(Session(self.registry, store, guard), request).run(lambda checkpoint: _tell(tell, checkpoint))
 
     def prune(self, store: Store, tell: Tell) -> None:
         self.replay(store, tell, prune=True)
@@ -152,10 +155,14 @@ class Site(NamedTuple):
         self.give(store, tell)
 
 
+def _tell(tell: Tell, checkpoint: Checkpoint) -> None:
+    tell(checkpoint.awards)
+
+
 def record(registry: Registry, store: Store, id: str, user: str, n: int) -> None:
     event = events.make("e", {"n": n}, user=user, id=id, at=NOW, now=NOW, max_bytes=1000)
     with Guard(5) as guard, store.transaction():
-        EventProcessor(registry, store, guard).record(event, NOW)
+        EventProcessor(Session(registry, store, guard)).record(event, NOW)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +177,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         task_queue.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
         claimed(store, 6, lease=10)
         manual_awards.give(
-            store, manual_awards.registered(after, "loose"), "bob", 1, "x", by="eve", reason="quiz", now=NOW
+            store,
+            manual_awards.registered(Catalogue.of(after), "loose"),
+            "bob",
+            1,
+            "x",
+            by="eve",
+            reason="quiz",
+            now=NOW,
         )
         return Site(path, after, claimed(store, 2))
 

@@ -11,9 +11,10 @@ import pytest
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
 from brabeion_cli.domain import award_rules, events
 from brabeion_cli.domain.award_rules import Grant
-from brabeion_cli.domain.outcomes import Failure, Outcome, RecordedEvent
+from brabeion_cli.domain.outcomes import Failure, Outcome, OutcomeKind, RecordedEvent
 from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.engine.notifications import notify
+from brabeion_cli.engine.session import Session
 from brabeion_cli.errors import EventError
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import Guard
@@ -37,11 +38,12 @@ class Site:
         fields = {"slug": slug, "levels": ["One"], "events": ["e"], "award": award}
         self.registry.register(type("Made", (Badge,), fields | attributes))
 
-    def fire(self, user: str = "alice", doomed: dict[str, Failure] | None = None, **state: Any) -> RecordedEvent:
+    def fire(self, user: str = "alice", excluded: dict[str, Failure] | None = None, **state: Any) -> RecordedEvent:
         fields = {name: state.pop(name) for name in ("id", "at") if name in state}
         event = events.make("e", state, user=user, now=NOW, max_bytes=10_000, **fields)
         with Guard(0.5) as guard, self.store.transaction():
-            return EventProcessor(self.registry, self.store, guard).record(event, NOW, doomed)
+            guard.excluded = excluded or {}
+            return EventProcessor(Session(self.registry, self.store, guard)).record(event, NOW)
 
     def outcomes(self, **state: Any) -> list[tuple[str, int | None]]:
         return [(outcome.outcome, outcome.level) for outcome in self.fire(**state).outcomes]
@@ -62,7 +64,7 @@ def test_an_award_knows_its_event_and_moment(site: Site) -> None:
 
     recorded = site.fire(at="2020-01-02T03:04:05Z")
 
-    assert recorded.outcomes == [Outcome("one", "awarded", "alice", 1, "One", None)]
+    assert recorded.outcomes == [Outcome("one", OutcomeKind.AWARDED, "alice", 1, "One", None)]
     rows = site.store.database.execute_sql("SELECT awarded_at, event_number, given_by FROM awards").fetchall()
     assert rows == [("2020-01-02T03:04:05.000000Z", 1, None)]
 
@@ -246,7 +248,7 @@ def test_a_deferred_badge_is_frozen_and_queued(site: Site) -> None:
 
     (outcome,) = site.fire(n=5).outcomes
 
-    assert outcome == Outcome("one", "queued", task=1)
+    assert outcome == Outcome("one", OutcomeKind.QUEUED, task=1)
     rows = site.store.database.execute_sql("SELECT state FROM tasks").fetchall()
     assert rows == [('{"seen":{"$type":"tuple","value":[5,"alice"]}}',)]
     assert site.awards() == []
@@ -289,24 +291,30 @@ def test_the_same_id_with_other_content_is_an_error(site: Site, change: dict[str
         site.fire(**{"id": "a", "at": "2020-01-01", "x": 1, **change})
 
 
-def test_a_doomed_badge_is_not_asked(site: Site) -> None:
+def test_an_excluded_badge_is_not_asked(site: Site) -> None:
     site.badge(lambda state: pytest.fail("asked"), slug="killer")
     site.badge(lambda state: BadgeAwarded(), slug="fine")
 
-    killer, fine = site.fire(doomed={"killer": Failure("its process was killed")}).outcomes
+    killer, fine = site.fire(excluded={"killer": Failure("its process was killed")}).outcomes
 
     assert (killer.outcome, killer.error, fine.outcome) == ("error", "its process was killed", "awarded")
 
 
 def test_outcomes_as_json_have_the_fields_of_their_kind() -> None:
-    awarded = Outcome("b", "awarded", "u", 1, "One", "k")
+    awarded = Outcome("b", OutcomeKind.AWARDED, "u", 1, "One", "k")
 
     assert awarded.as_json() == {
         "badge": "b", "outcome": "awarded", "user": "u", "level": 1, "level_name": "One", "key": "k",
     }  # fmt: skip
-    assert Outcome("b", "none").as_json() == {"badge": "b", "outcome": "none"}
-    assert Outcome("b", "queued", task=3).as_json() == {"badge": "b", "outcome": "queued", "task": 3}
-    assert set(Outcome("b", "error", task=3, error="E").as_json()) == {"badge", "outcome", "error", "where", "task"}
+    assert Outcome("b", OutcomeKind.NONE).as_json() == {"badge": "b", "outcome": "none"}
+    assert Outcome("b", OutcomeKind.QUEUED, task=3).as_json() == {"badge": "b", "outcome": "queued", "task": 3}
+    assert set(Outcome("b", OutcomeKind.ERROR, task=3, error="E").as_json()) == {
+        "badge",
+        "outcome",
+        "error",
+        "where",
+        "task",
+    }
 
 
 def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:

@@ -18,10 +18,10 @@ from brabeion_cli.domain import events
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.evaluation import EvaluationContext
 from brabeion_cli.engine.history import History
+from brabeion_cli.engine.journal import Journal
 from brabeion_cli.errors import EventError
 from brabeion_cli.store import event_log
 from brabeion_cli.store.event_range import EventRange
-from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from tests.conftest import NOW
 
@@ -38,9 +38,9 @@ class Site:
     ) -> JournalEntry:
         made = events.make(name, state or {}, user=user, at=at, now=NOW, max_bytes=10_000)
         with self.store.transaction():
-            number = self.store.add_event(made)
+            number = self.store.events.add(made)
         assert number is not None
-        self.entries.append(JournalEntry(number, made.name, made.user, made.at, made.id, made.text))
+        self.entries.append(JournalEntry(number, made.name, made.user, made.at, made.id, made.state_json))
         return self.entries[-1]
 
     def history(self, entry: JournalEntry | None = None, *, hindsight: bool = False, timezone: str = "UTC") -> History:
@@ -88,7 +88,7 @@ def looked_up(entries: list[JournalEntry], of: JournalEntry, known: int, names: 
         key=lambda entry: (entry.at, entry.number),
     )
     seen = [entry for entry in seen if entry.user == of.user and entry.name in names]
-    rows = [(entry.name, datetime.fromisoformat(entry.at), json.loads(entry.text)) for entry in seen]
+    rows = [(entry.name, datetime.fromisoformat(entry.at), json.loads(entry.state_json)) for entry in seen]
     days = sorted({at.astimezone(ZoneInfo(zone)).date() for _, at, _ in rows})
     ones = [row for row in rows if row[2] == {"n": 1}]
     today = datetime.fromisoformat(of.at).astimezone(ZoneInfo(zone)).date()
@@ -440,7 +440,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                     at = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=day, hours=number % 2)
                     state = {"n": number % 3}
                     made = events.make("e", state, user=str(size), at=at, now=NOW, max_bytes=100)
-                    store.add_event(made)
+                    store.events.add(made)
         yield site
 
 
@@ -492,7 +492,7 @@ def test_late_ones_that_are_many_are_not_counted_one_by_one(large: Site) -> None
         )
         costs["hindsight"].append(steps(large, lambda middle=middle: middle.count("e")))
         made = events.make("e", {}, user=str(size), at="2026-03-20T00:30:00Z", now=NOW, max_bytes=100)
-        costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
+        costs["recording"].append(steps(large, lambda made=made: large.store.events.add(made)))
 
     assert [kind for kind, (few, many) in costs.items() if many > few + 1000] == [], costs
 
@@ -505,7 +505,7 @@ def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:
         walk = EventRange(user=str(size))
         costs["numbers"].append(steps(large, lambda walk=walk: list(walk.numbers(large.store.database, ["e"]))) / size)
         made = events.make("e", {}, user=str(size), at="2026-06-01", now=NOW, max_bytes=100)
-        costs["recording"].append(steps(large, lambda made=made: large.store.add_event(made)))
+        costs["recording"].append(steps(large, lambda made=made: large.store.events.add(made)))
 
     assert [kind for kind, (few, many) in costs.items() if many > 2 * few] == []
 

@@ -1,10 +1,15 @@
-"""The house: which package may import which, where SQL, clocks and printing may stand, and what start-up loads."""
+"""The house: what each package shows, where SQL, clocks and printing may stand, and what start-up loads.
+
+Which package may import which is a contract in pyproject.toml; `lint-imports` checks it.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,80 +19,136 @@ from tests.conftest import POINTS, Project
 
 PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
 
-#: The packages, lowest first; "" is the top of the package. Each may import those before it, but for the rows below.
-FLOORS = (
-    "",
-    "domain",
-    "project",
-    "sandbox",
-    "database",
-    "store",
-    "engine",
-    "ingest",
-    "queue",
-    "replay",
-    "queries",
-    "cli",
-)
-#: Packages that are side by side: none of a group may import another one of it.
-SIDE_BY_SIDE = ({"project", "sandbox", "database"}, {"ingest", "queue", "replay", "queries"})
-#: What a package may import of the lower ones, where that is less than all of them.
-ONLY = {
-    "domain": {""},
-    "project": {"", "domain"},
-    "sandbox": {"", "domain"},
-    "database": {"", "domain"},
-    "store": {"", "domain", "project", "database"},
+#: The modules of each package that other packages import. The others are its own business.
+SHOWN = {
+    "domain": ("award_rules catalogue events lookups outcomes serializer strict_json suggestions timeline timestamps"),
+    "project": "config loader registry scaffold",
+    "sandbox": "channel guard limits process quarantine scoreboard supervisor",
+    "database": "backup connection integrity late_counts migrations models schema",
+    "store": (
+        "award_changes award_log event_log event_range reconciliation reports retention store task_admin task_queue"
+    ),
+    "engine": "awarding evaluation event_processor history in_process journal manual_awards notifications session",
+    "runtime": "badge_process bootstrap messages",
+    "ingest": "client line_reader messages",
+    "queue": "completion dispatcher",
+    "replay": "client messages",
+    "queries": "check client explanation",
+    "cli": "",
 }
+ENTRY_POINTS = {"brabeion_cli/__init__.py", "brabeion_cli/__main__.py"}  # they open the doors
+
+#: Where time is read: the command line, the API, and where a child's work begins. All else is told `now`.
+CLOCKS = {"cli/options.py", "engine/in_process.py", "ingest/recorder.py"}
+#: Who may print: the command line; and the API, which has nobody to hand a notice to.
+COMMANDS = {f"cli/commands/{path.name}" for path in PACKAGE.glob("cli/commands/*.py")}
+PRINTERS = {"cli/options.py", "cli/output.py", "engine/in_process.py", *COMMANDS} - {"cli/commands/__init__.py"}
+#: Who may end the process: the command, and what keeps badge code from going on as us.
+ENDING = {"cli/__init__.py", "project/loader.py", "sandbox/channel.py", "sandbox/guard.py", "sandbox/limits.py", "sandbox/process.py"}  # fmt: skip
+
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|VACUUM|BEGIN|WITH)\s")
 
 
-def package_of(module: str) -> str:
-    """`brabeion_cli.cli.commands.fire` → `cli`; a module at the top → ``."""
-    parts = module.split(".")
-    return parts[1] if (PACKAGE / parts[1]).is_dir() else ""
+def paths() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
 
 
-def modules() -> list[str]:
-    paths = (path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
-    return sorted(".".join(path.parts) for path in paths)
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
-def path_of(module: str) -> Path:
-    return PACKAGE.parent / (module.replace(".", "/") + ".py")
-
-
-def imports(module: str) -> Iterator[str]:
-    """The modules of ours that a module imports, wherever in it the import stands."""
-    known = set(modules())
-    for node in ast.walk(ast.parse(path_of(module).read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "brabeion_cli":
+def imports(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "brabeion_cli":
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in known else node.module or ""
+                is_module = (PACKAGE.parent / (inner.replace(".", "/") + ".py")).exists()
+                yield inner if is_module else str(node.module)
 
 
-@pytest.mark.parametrize("module", modules())
-def test_arrows_run_one_way(module: str) -> None:
-    package = package_of(module) if module.count(".") else ""
-    if module in ("brabeion_cli.__main__", "brabeion_cli.__init__"):
-        return  # the doors: they load what they hand out when it is asked for
-    lower = ONLY.get(package, set(FLOORS[: FLOORS.index(package)]))
-    beside = next((group for group in SIDE_BY_SIDE if package in group), set())
-    allowed = {package} | (lower - beside) | ({"queue"} if module == "brabeion_cli.replay.client" else set())
+def test_arrows_run_one_way_and_in_no_circle() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
+        cwd=PACKAGE.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
-    assert [name for name in imports(module) if package_of(name + ".") not in allowed] == []
+    assert done.returncode == 0, done.stdout
 
 
-def test_there_are_no_circles_inside_a_package() -> None:
-    rest = {module: set(imports(module)) - {module} for module in modules() if not module.endswith("__init__")}
-    placed: set[str] = {"brabeion_cli"}
-    while rest:
-        free = {module for module, arrows in rest.items() if not arrows & rest.keys()}
-        assert free, f"a circle among {sorted(rest)}"
-        placed |= free
-        rest = {module: arrows for module, arrows in rest.items() if module not in free}
+def test_packages_show_what_the_table_says() -> None:
+    shown: dict[str, set[str]] = defaultdict(set)
+    for path in paths():
+        package = name_of(path).split("/")[0]
+        for module in imports(path):
+            other, _, inner = module.removeprefix("brabeion_cli.").partition(".")
+            if inner and other != package and f"brabeion_cli/{name_of(path)}" not in ENTRY_POINTS:
+                shown[other].add(inner)
+
+    assert {package: shown[package] for package in SHOWN} == {name: set(text.split()) for name, text in SHOWN.items()}
+
+
+def test_packages_do_not_run_code_when_they_are_imported() -> None:
+    for path in PACKAGE.glob("*/**/__init__.py"):
+        assert not path.read_text() or name_of(path) == "cli/__init__.py"
+
+
+def test_nobody_reaches_into_the_private_names_of_others() -> None:
+    found = []
+    for path in paths():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                found += [f"{name_of(path)}: {alias.name}" for alias in node.names if re.match("_[a-z]", alias.name)]
+            elif isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+                owner = node.value
+                of_self = isinstance(owner, ast.Name) and owner.id in ("self", "cls", "os", "sys", "signal")
+                of_own = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super"
+                if not (of_self or of_own or node.attr in ("_replace", "_asdict", "_make")):
+                    found.append(f"{name_of(path)}: {ast.unparse(node)}")
+
+    assert found == []
+
+
+def test_sql_stands_in_the_database_and_the_store() -> None:
+    found = []
+    for path in paths():
+        if name_of(path).split("/")[0] in ("database", "store"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value):
+                found.append(f"{name_of(path)}: {node.value:.40}")
+            elif isinstance(node, ast.Attribute) and node.attr in ("execute_sql", "execute", "pragma", "raw"):
+                found.append(f"{name_of(path)}: {ast.unparse(node)}")
+
+    assert found == []
+
+
+def calls(path: Path) -> Iterator[str]:
+    """What a file calls, as it is written: `datetime.now`, `print`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        (r"(datetime|date)\.(now|today|utcnow)|time\.time", CLOCKS),
+        (r"print|click\.echo", PRINTERS),
+        (r"os\._exit", ENDING),
+        (r"sys\.exit|SystemExit", {"cli/app.py"}),
+    ],
+)
+def test_clocks_printing_and_exits_stand_where_the_table_says(pattern: str, allowed: set[str]) -> None:
+    assert {name_of(path) for path in paths() if any(re.fullmatch(pattern, call) for call in calls(path))} == allowed
+
+
+def test_the_house_stays_easy_to_walk_through() -> None:
+    lines = sorted(len(path.read_text().splitlines()) for path in paths() if path.stat().st_size)
+
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+    assert max(lines) <= 250
+    assert lines[len(lines) // 2] <= 110
 
 
 def loaded(code: str, project: Project) -> set[str]:
@@ -108,17 +169,17 @@ def test_importing_the_package_is_light(project: Project) -> None:
 #: What `fire` has loaded at its end. A module more costs every user, and these tests a thousand times.
 PARENT = """
     base cli cli.app cli.commands cli.commands.fire cli.options cli.output domain domain.award_rules domain.events
-    domain.outcomes domain.strict_json domain.suggestions domain.timestamps engine engine.messages errors ingest
-    ingest.client ingest.messages project project.config project.trust sandbox sandbox.channel sandbox.limits
-    sandbox.process sandbox.scoreboard sandbox.supervisor
+    domain.outcomes domain.strict_json domain.suggestions domain.timestamps errors ingest ingest.client ingest.messages
+    project project.config project.trust runtime runtime.messages sandbox sandbox.channel sandbox.limits
+    sandbox.process sandbox.quarantine sandbox.scoreboard sandbox.supervisor
 """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
-    database database.connection database.late_counts database.migrations database.schema domain.lookups
-    domain.serializer domain.timeline engine.awarding engine.bootstrap engine.evaluation engine.event_processor
-    engine.history engine.in_process engine.notifications ingest.recorder locations project.compat project.loader
-    project.registry project.validation sandbox.guard signals store store.award_log store.event_log store.journal
-    store.store store.task_queue store.write_cache
+    database database.connection database.late_counts database.migrations database.schema domain.lookups domain.serializer domain.timeline engine engine.awarding engine.evaluation engine.event_processor
+    engine.history engine.in_process engine.journal engine.notifications engine.session engine.write_cache
+    ingest.recorder ingest.transaction_report locations project.compat project.loader project.registry
+    project.validation runtime.bootstrap sandbox.guard signals store store.award_log store.event_log store.store
+    store.task_queue
 """
 #: What both may load of the standard library, besides that which click and peewee load.
 STANDARD = (

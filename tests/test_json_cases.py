@@ -212,7 +212,7 @@ def answer(make: Callable[[], events.Event]) -> Any:
         event = make()
     except EventError as error:
         return Refused(str(error))
-    assert json.loads(event.text) == event.state
+    assert json.loads(event.state_json) == event.state
     return event.state["v"]
 
 

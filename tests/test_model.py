@@ -22,17 +22,19 @@ from hypothesis.stateful import run_state_machine_as_test as run
 
 from brabeion_cli.database import backup, integrity
 from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.engine import manual_awards
 from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.session import Session
 from brabeion_cli.errors import EventError, NoSuchAwardError, NoSuchTaskError
 from brabeion_cli.queue import completion, worker
 from brabeion_cli.queue.messages import Batch, Evaluated, NotStarted, StopFlag
-from brabeion_cli.replay.walk import Replay, ReplayReport
+from brabeion_cli.replay.messages import ReplayReport, ReplayRequest
+from brabeion_cli.replay.walk import Replay
 from brabeion_cli.sandbox.guard import Guard
-from brabeion_cli.store import task_queue
+from brabeion_cli.store import task_admin, task_queue
 from brabeion_cli.store.event_range import EventRange
-from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import ClaimedTask
 from tests.conftest import NOW
@@ -67,7 +69,7 @@ class Site(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.registry = registry_of(self.model)
-        self.ready = worker.readiness(self.registry)
+        self.catalogue = Catalogue.of(self.registry)
         self.now = NOW
         self.held: list[Held] = []
         self.folder = tempfile.TemporaryDirectory()
@@ -111,7 +113,7 @@ class Site(RuleBasedStateMachine):
     def record(self, store: Store, batch: list[Event]) -> None:
         """As one transaction; the model records what is new."""
         with Guard(5) as guard, store.transaction():
-            engine = EventProcessor(self.registry, store, guard)
+            engine = EventProcessor(Session(self.registry, store, guard))
             for event in batch:
                 assert engine.record(self.made(event), self.now).duplicate == (event in self.model.events)
                 if event not in self.model.events and store is self.store:
@@ -126,7 +128,7 @@ class Site(RuleBasedStateMachine):
     def fire_other_content(self, pick: int, other: Any) -> None:
         event = self.made(of(self.with_id(), pick), **other)
         with pytest.raises(EventError, match="is taken by"), Guard(5) as guard, self.store.transaction():
-            EventProcessor(self.registry, self.store, guard).record(event, self.now)
+            EventProcessor(Session(self.registry, self.store, guard)).record(event, self.now)
 
     @precondition(lambda self: self.with_id())
     @rule(pick=PICKS)
@@ -164,8 +166,8 @@ class Site(RuleBasedStateMachine):
         """As a batch: tasks of users to whom an earlier one granted something have to wait."""
         granted: set[str] = set()
         with Guard(5) as guard:
-            batch, journal = Batch(tasks, float("inf")), Journal(self.store.database)
-            answers = list(worker.answers(batch, StopFlag(), self.registry, journal, guard))
+            session = Session(self.registry, self.store, guard)
+            answers = list(worker.answers(Batch(tasks, float("inf")), StopFlag(), session))
         for task, answer in zip(tasks, answers, strict=True):
             known = self.model.tasks[task.number]
             assert isinstance(answer, NotStarted) == (known.case.user in granted)
@@ -183,7 +185,7 @@ class Site(RuleBasedStateMachine):
             assert isinstance(answer, Failure)
             return Held(task, answer, [])
         assert isinstance(answer, Evaluated)
-        assert [grant[:5] for grant in answer.grants] == keys
+        assert [grant.identity for grant in answer.grants] == keys
         return Held(task, answer, keys)
 
     @precondition(lambda self: self.held)
@@ -207,7 +209,7 @@ class Site(RuleBasedStateMachine):
         task, answer, keys = held
         is_ours = self.model.holds(task.number, task.token)
         if isinstance(answer, Evaluated):
-            (report,) = completion.finish(self.store, [(task, answer.grants)], self.ready, self.now)
+            (report,) = completion.finish(self.store, [(task, answer.grants)], self.catalogue, self.now)
             assert isinstance(report, completion.TaskDone) == is_ours
             new = report.new if isinstance(report, completion.TaskDone) else []
             assert [award.grant[:5] for award in new] == [key for key in keys if is_ours and self.model.lacks(key)]
@@ -243,7 +245,7 @@ class Site(RuleBasedStateMachine):
     @rule()
     def retry_the_dead(self) -> None:
         dead = self.dead()
-        assert task_queue.retry(self.store, None, self.now) == dead
+        assert task_admin.retry(self.store, None, self.now) == dead
         self.retried(dead)
 
     @precondition(lambda self: self.model.tasks)
@@ -253,9 +255,9 @@ class Site(RuleBasedStateMachine):
         task = self.model.tasks[number]
         if task.token and (task.due_at or "") > timestamps.moment(self.now):
             with pytest.raises(NoSuchTaskError, match="is running"):
-                task_queue.retry(self.store, [number], self.now)
+                task_admin.retry(self.store, [number], self.now)
         else:
-            task_queue.retry(self.store, [number], self.now)
+            task_admin.retry(self.store, [number], self.now)
             self.retried([number])
 
     def retried(self, numbers: list[int]) -> None:
@@ -266,7 +268,7 @@ class Site(RuleBasedStateMachine):
     @rule(pick=PICKS)
     def drop(self, pick: int) -> None:
         number = of(sorted(self.model.tasks), pick)
-        assert task_queue.drop(self.store, [number]) == [number]
+        assert task_admin.drop(self.store, [number]) == [number]
         del self.model.tasks[number]
 
     # People
@@ -277,7 +279,7 @@ class Site(RuleBasedStateMachine):
         level=st.integers(1, 3), key=st.sampled_from(["", "1"]),
     )  # fmt: skip
     def award_by_hand(self, user: str, slug: str, level: int, key: str) -> None:
-        badge, level = manual_awards.registered(self.registry, slug), min(level, KINDS[slug].levels)
+        badge, level = manual_awards.registered(Catalogue.of(self.registry), slug), min(level, KINDS[slug].levels)
         by = {"by": "eve", "reason": "quiz"}
         manual_awards.give(self.store, badge, user, level, key or None, now=self.now, **by)
         self.model.give(user, KINDS[slug], level, key, self.now, given_by="eve", reason="quiz")
@@ -293,7 +295,7 @@ class Site(RuleBasedStateMachine):
             return
         held = {key for key in keys if self.model.awards[key].revoked_at is None}
         rows = manual_awards.revoke(self.store, user, slug, level, None, now=self.now, **by)
-        assert {(row.user, row.badge, row.level, row.key, row.occasion) for row in rows} == held
+        assert {grant.identity for grant in rows} == held
         self.model.revoke(keys, "eve", self.now)
 
     # Replay
@@ -312,7 +314,8 @@ class Site(RuleBasedStateMachine):
 
     def replayed(self, store: Store, **options: Any) -> ReplayReport:
         with Guard(5) as guard:
-            result = Replay(self.registry, store, guard, EventRange(), now=self.now, **options).run(lambda step: None)
+            request = ReplayRequest(EventRange(), None, self.now, **options)
+            result = Replay(Session(self.registry, store, guard), request).run(lambda checkpoint: None)
         store.close()  # its temporary tables go
         return result
 
@@ -342,9 +345,9 @@ class Site(RuleBasedStateMachine):
         elif what == "finish" and self.held:
             task, answer, _ = of(self.held, pick)
             grants = answer.grants if isinstance(answer, Evaluated) else []
-            completion.finish(lost, [(task, grants)], self.ready, self.now)
+            completion.finish(lost, [(task, grants)], self.catalogue, self.now)
         else:
-            badge = manual_awards.registered(self.registry, "medal")
+            badge = manual_awards.registered(Catalogue.of(self.registry), "medal")
             manual_awards.give(lost, badge, "ann", 1, None, by="eve", reason="quiz", now=self.now)
         lost.database.raw().close()
         self.store.close()

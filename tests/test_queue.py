@@ -15,7 +15,7 @@ from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.errors import NoSuchTaskError
-from brabeion_cli.store import task_queue
+from brabeion_cli.store import task_admin, task_queue
 from brabeion_cli.store.store import Store
 from tests.conftest import NOW, Project
 
@@ -296,12 +296,12 @@ def tasks(store: Store) -> Store:
     with store.transaction():
         for number in range(3):
             made = events.make("e", {}, user=f"u{number}", now=NOW, max_bytes=100)
-            entry = JournalEntry(store.add_event(made) or 0, made.name, made.user, made.at, None, made.text)
+            entry = JournalEntry(store.events.add(made) or 0, made.name, made.user, made.at, None, made.state_json)
             task_queue.defer(store, "one", entry, None, NOW)
     return store
 
 
-def claim(store: Store, seconds: float = 0, limit: int = 1, max_attempts: int = 5) -> tasks.Claim:
+def claim(store: Store, seconds: float = 0, limit: int = 1, max_attempts: int = 5) -> task_queue.Claim:
     return task_queue.claim(store, limit, 60, max_attempts, NOW + timedelta(seconds=seconds))
 
 
@@ -341,11 +341,11 @@ def test_a_running_task_is_not_retried(tasks: Store) -> None:
     claim(tasks)
 
     with pytest.raises(NoSuchTaskError, match="task 1 is running"):
-        task_queue.retry(tasks, [2, 1], NOW)
+        task_admin.retry(tasks, [2, 1], NOW)
 
 
 def test_task_numbers_are_never_used_again(tasks: Store) -> None:
     entry = claim(tasks).tasks[0].entry
-    task_queue.drop(tasks, [3])
+    task_admin.drop(tasks, [3])
     with tasks.transaction():
         assert task_queue.defer(tasks, "one", entry, None, NOW) == 4

@@ -9,6 +9,7 @@ import pytest
 from brabeion_cli.base import Badge, CountBadge, DaysBadge, Progress, StreakBadge, SumBadge, ThresholdBadge
 from brabeion_cli.domain import events
 from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.session import Session
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.project.validation import definition_mistakes
 from brabeion_cli.sandbox.guard import Guard
@@ -26,7 +27,7 @@ def levels(registry: Registry, store: Store, base: type[Badge], stream: list[Any
         for name, at, state in stream:
             made = events.make(name, state, user="alice", at=at, now=NOW, max_bytes=1000)
             with store.transaction():
-                recorded = EventProcessor(registry, store, guard, timezone="Europe/Berlin").record(made, NOW)
+                recorded = EventProcessor(Session(registry, store, guard, "Europe/Berlin")).record(made, NOW)
             earned.append([outcome.level for outcome in recorded.outcomes if outcome.outcome == "awarded"])
     return [found[0] if found else None for found in earned]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from brabeion_cli.base import Badge, BadgeAwarded
+from brabeion_cli.engine.session import Session
 from brabeion_cli.ingest import recorder
 from brabeion_cli.ingest.line_reader import Block
 from brabeion_cli.ingest.messages import BlockRequest
@@ -18,6 +19,7 @@ from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.sandbox.quarantine import Exclusions
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.store import Store
 from tests.test_ingest import line
@@ -60,12 +62,13 @@ def test_an_event_is_one_statement_and_a_transaction_has_hundreds(
     registry.register(Points)
     statements: list[str] = []
     store.database.raw().set_trace_callback(statements.append)
-    watch = Scoreboard()
-    with Guard(5, watch) as guard:
-        recording = Recorder(Config(store.path, (), None, {}), registry, store, guard, watch, channel)
-        recording.answer(BlockRequest(block(0), {}, {}, False))
+    scoreboard = Scoreboard()
+    with Guard(5, scoreboard) as guard:
+        session = Session(registry, store, guard)
+        recording = Recorder(Config(store.path, (), None, {}), session, scoreboard, channel)
+        recording.answer(BlockRequest(block(0), Exclusions(), False))
         first, statements[:] = kinds(statements), []
-        recording.answer(BlockRequest(block(EVENTS), {}, {}, False))
+        recording.answer(BlockRequest(block(EVENTS), Exclusions(), False))
         second = kinds(statements)
 
     # Each user's first event and each new award take a question or two; what is known afterwards takes none.

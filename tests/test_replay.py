@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from brabeion_cli.base import Badge, BadgeAwarded, CountBadge, StreakBadge, SumBadge
 from brabeion_cli.domain import events
 from brabeion_cli.engine.event_processor import EventProcessor
+from brabeion_cli.engine.session import Session
 from brabeion_cli.project.registry import Registry
-from brabeion_cli.replay.checkpoints import Checkpoint
-from brabeion_cli.replay.walk import Replay, ReplayReport
+from brabeion_cli.replay.messages import Checkpoint, ReplayReport, ReplayRequest
+from brabeion_cli.replay.walk import Replay
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store, open_store
@@ -72,12 +73,13 @@ def record(registry: Registry, store: Store, stream: list[Any]) -> None:
     for name, hours, user, n in stream:
         made = events.make(name, {"n": n}, user=user, at=START + timedelta(hours=hours), now=NOW, max_bytes=1000)
         with Guard(5) as guard, store.transaction():
-            EventProcessor(registry, store, guard).record(made, NOW)
+            EventProcessor(Session(registry, store, guard)).record(made, NOW)
 
 
 def replayed(registry: Registry, store: Store, **options: Any) -> ReplayReport:
     with Guard(5) as guard:
-        replay = Replay(registry, store, guard, options.pop("stretch", EventRange()), now=NOW, **options)
+        request = ReplayRequest(options.pop("events", EventRange()), options.pop("badges", None), NOW, **options)
+        replay = Replay(Session(registry, store, guard), request)
         steps: list[Checkpoint] = []
         result = replay.run(steps.append)
     assert [step.failures for step in steps if step.failures] == []

@@ -21,6 +21,7 @@ from brabeion_cli.base import CountBadge
 from brabeion_cli.database import late_counts, row_checks
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, JournalEntry
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import retention, task_queue
@@ -207,7 +208,7 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
         for stream, days in rounds:
             record(store, stream, ever, horizon)
             before = timestamps.moment(START + timedelta(days=days))
-            retention.prune(store, registry, before, ["a"], now=NOW)
+            retention.prune(store, Catalogue.of(registry), before, ["a"], now=NOW)
             horizon = max(horizon, before)
             require_right_counts(store, ever, horizon)
         record(store, more, ever, horizon)
@@ -222,10 +223,10 @@ def record(store: Store, stream: list[Any], ever: list[tuple[str, str, str]], ho
     with store.transaction():
         for name, days, user, awarded in stream:
             made = events.make(name, {}, user=user, at=START + timedelta(days=days), now=NOW, max_bytes=1000)
-            number = store.add_event(made)
+            number = store.events.add(made)
             ever.append((name, user, made.at))
             if awarded:
-                store.add_award(Grant(user, "medal", 1, "", number or 0), made.at, number)
+                store.awards.add(Grant(user, "medal", 1, "", number or 0), made.at, number)
             if name == "a" and made.at >= horizon:
                 count = EventLog(store.database).count(user, name, AsOf(made.at, LAST_NUMBER))
                 assert count == sum(each[:2] == (name, user) and each[2] <= made.at for each in ever)
@@ -289,10 +290,10 @@ def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
             state = {"text": "secretive" if user == "Xanthippe" else "plain", "long": "x" * (number % 7 * 60)}
             at = NOW - timedelta(minutes=number * 7919 % 3000)
             made = events.make("abc"[number % 3], state, user=user, at=at, now=NOW, max_bytes=10_000)
-            event = store.add_event(made)
-            store.add_award(Grant(user, "badge", 1, str(number * 7919 % 3000)), made.at, event)
-            entry = JournalEntry(event or 0, made.name, made.user, made.at, None, made.text)
-            task = task_queue.defer(store, "badge", entry, made.text, NOW)
+            event = store.events.add(made)
+            store.awards.add(Grant(user, "badge", 1, str(number * 7919 % 3000)), made.at, event)
+            entry = JournalEntry(event or 0, made.name, made.user, made.at, None, made.state_json)
+            task = task_queue.defer(store, "badge", entry, made.state_json, NOW)
             store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (task * 7919 % 3000,))
     assert b"Xanthippe" in project.db.read_bytes()
     reader = sqlite3.connect(project.db)  # so that the log outlives the command
@@ -409,7 +410,7 @@ def rename_alice(store: Store) -> None:
 def prune_all(store: Store) -> None:
     registry = Registry()
     registry.register(Counted)
-    retention.prune(store, registry, "2026-02-01", ["visited", "scored"], now=NOW)
+    retention.prune(store, Catalogue.of(registry), "2026-02-01", ["visited", "scored"], now=NOW)
 
 
 @pytest.mark.parametrize("change", [forget_alice, rename_alice, prune_all])

@@ -334,4 +334,4 @@ def test_any_text_of_a_line_is_recorded_as_it_is(name: str, text: str) -> None:
         made = events.from_line(json.dumps(line, ensure_ascii=ascii_only).encode(), now=NOW, max_bytes=10**6)
 
         assert [made.name, made.user, made.id, made.state] == [line["event"], name, name, line["state"]]
-        assert json.loads(made.text) == line["state"]
+        assert json.loads(made.state_json) == line["state"]

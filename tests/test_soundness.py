@@ -26,12 +26,12 @@ def filled(store: Store) -> Store:
                 "it_happened", {"points": 1.5, "at": "über"}, user="alice", id=str(number),
                 at=NOW + timedelta(days=day), now=NOW, max_bytes=1000,
             )  # fmt: skip
-            assert store.add_event(event) == number
-            store.add_award(Grant("alice", "each", 1, "", number), event.at, number)
-            entry = JournalEntry(number, event.name, event.user, event.at, event.id, event.text)
+            assert store.events.add(event) == number
+            store.awards.add(Grant("alice", "each", 1, "", number), event.at, number)
+            entry = JournalEntry(number, event.name, event.user, event.at, event.id, event.state_json)
             task_queue.defer(store, "slow", entry, '{"points":1}', NOW)
-        store.add_award(Grant("bob", "points", 1, "post-1"), moment(NOW), None, "root", "won the quiz")
-        store.add_award(Grant("bob", "each", 1, "", -1), moment(NOW), None, "root", "won it, too")
+        store.awards.add(Grant("bob", "points", 1, "post-1"), moment(NOW), None, "root", "won the quiz")
+        store.awards.add(Grant("bob", "each", 1, "", -1), moment(NOW), None, "root", "won it, too")
         store.database.execute_sql("UPDATE tasks SET due_at = NULL WHERE number = 7")
     task_queue.claim(store, 2, 60, 5, NOW)
     return store

@@ -33,7 +33,7 @@ from brabeion_cli.errors import (
     StoreFullError,
 )
 from brabeion_cli.store.event_log import EventLog
-from brabeion_cli.store.store import open_store
+from brabeion_cli.store.store import Store, open_store
 
 ROOT = os.geteuid() == 0
 
@@ -218,7 +218,7 @@ def test_version_2_counts_what_was_recorded_before(path: Path) -> None:
         positions = migrated.database.execute_sql("SELECT level, position FROM awards ORDER BY 1").fetchall()
         with migrated.transaction():
             for at in ("2026-02-01T00:00:00.000000Z", "2026-01-03T12:00:00.000000Z"):
-                migrated.add_event(Event("a", "x", at, None, "{}", {}, True))
+                migrated.events.add(Event("a", "x", at, None, "{}", {}, True))
         before = sum(row[:2] == ("a", "x") for row in rows)
         assert journal.count("x", "a", AsOf("2026-12-31", 10**9)) == before + 2
 
@@ -278,6 +278,13 @@ def test_the_migrations_lead_to_the_tables_of_the_models(path: Path) -> None:
     assert {name: _words(sql) for name, sql in found.items()} == {name: _words(sql) for name, sql in wanted.items()}
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_can_be_asked_of_a_store(store: Store, model: type[peewee.Model]) -> None:
+    count = store.database.execute_sql(f"SELECT count(*) FROM {model._meta.table_name}").fetchone()[0]
+
+    assert len(list(store.ask(model.select()))) == count
+
+
 def _words(sql: str) -> list[str]:
     return sql.replace("(", " ( ").replace(")", " ) ").replace(",", " , ").split()
 
@@ -311,20 +318,20 @@ def test_an_unreadable_file_is_out_of_reach(path: Path) -> None:
 def test_awards_are_unique_and_null_errors_are_not_swallowed(path: Path) -> None:
     with open_store(str(path), create=True) as opened, opened.transaction():
         grant = Grant("alice", "points", 1)
-        added = [opened.add_award(grant, "now", None, "bob", "quiz") for _ in range(2)]
+        added = [opened.awards.add(grant, "now", None, "bob", "quiz") for _ in range(2)]
 
         assert added == [True, False]
         with pytest.raises(sqlite3.IntegrityError):
-            opened.add_award(Grant("carol", "points", 1), "now", None)  # neither event nor giver
+            opened.awards.add(Grant("carol", "points", 1), "now", None)  # neither event nor giver
         with pytest.raises(sqlite3.IntegrityError):
-            opened.add_award(Grant("carol", "points", 1), None, None, "bob", "quiz")  # type: ignore[arg-type]
+            opened.awards.add(Grant("carol", "points", 1), None, None, "bob", "quiz")  # type: ignore[arg-type]
 
 
 def test_a_transaction_is_all_or_nothing(path: Path) -> None:
     with open_store(str(path), create=True) as opened:
         with pytest.raises(sqlite3.IntegrityError), opened.transaction():
-            assert opened.add_award(Grant("alice", "points", 1), "now", None, "bob", "quiz")
-            opened.add_award(Grant("alice", "points", 2), "now", None)
+            assert opened.awards.add(Grant("alice", "points", 1), "now", None, "bob", "quiz")
+            opened.awards.add(Grant("alice", "points", 2), "now", None)
 
         assert opened.database.execute_sql("SELECT count(*) FROM awards").fetchone() == (0,)
 
@@ -349,7 +356,7 @@ def test_who_opens_a_database_that_is_locked_altogether_waits(path: Path) -> Non
     release.start()
 
     with open_store(str(path)) as opened:
-        assert opened.award(Grant("u", "b", 1)) is None
+        assert opened.awards.get(Grant("u", "b", 1)) is None
 
     release.join()
     other.close()
@@ -373,7 +380,7 @@ with open_store(sys.argv[1]) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     for number in range(100_000):
         with store.transaction():
-            store.add_award(Grant("u" * 200 + str(number), "b", 1), "now", None, "by", "why")
+            store.awards.add(Grant("u" * 200 + str(number), "b", 1), "now", None, "by", "why")
 """
 
 
@@ -384,7 +391,7 @@ def test_a_full_disk_says_so(path: Path) -> None:
     assert "StoreFullError" in done.stderr
     assert "database or disk is full" in done.stderr.splitlines()[-1]
     with open_store(str(path)) as opened, opened.transaction():
-        assert opened.add_award(Grant("after", "b", 1), "now", None, "by", "why")
+        assert opened.awards.add(Grant("after", "b", 1), "now", None, "by", "why")
 
 
 def test_sqlite_saying_full_is_a_full_store() -> None:

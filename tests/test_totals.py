@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from brabeion_cli.database import migrations, row_checks
 from brabeion_cli.database.schema import APPLICATION_ID
 from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import Event
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import reports
@@ -143,10 +144,10 @@ def test_totals_that_are_wrong_are_named_and_counted_anew(project: Project) -> N
 # What it costs
 
 AWARD = 'INSERT INTO awards ("user", badge, level, "key", occasion, awarded_at, given_by, reason) VALUES '
-QUESTIONS: dict[str, Callable[[Store, Registry], object]] = {
-    "badges": reports.catalogue,
+QUESTIONS: dict[str, Callable[[Store, Catalogue], object]] = {
+    "badges": reports.holders,
     "leaderboard": lambda store, _: reports.leaders(store, limit=10),
-    "list": lambda store, registry: list(reports.awards(store, registry, Filter(user="user-7"))),
+    "list": lambda store, catalogue: list(reports.awards(store, catalogue, Filter(user="user-7"))),
 }
 
 
@@ -156,9 +157,9 @@ def filled(path: Path, users: int) -> Store:
     with store.transaction():
         for user in range(users):
             at = f"2026-11-22T00:{user // 60 % 60:02}:{user % 60:02}.000000Z"
-            store.add_event(Event("e", f"user-{user}", at, None, "{}", {}, True))
+            store.events.add(Event("e", f"user-{user}", at, None, "{}", {}, True))
             for number in range(10):
-                store.add_award(Grant(f"user-{user}", "points", number % 3 + 1, str(number)), at, None, "root", "quiz")
+                store.awards.add(Grant(f"user-{user}", "points", number % 3 + 1, str(number)), at, None, "root", "quiz")
     return store
 
 
@@ -178,7 +179,12 @@ def test_questions_about_many_awards_cost_no_more_than_about_few(tmp_path: Path,
     costs = []
     for users in (20, 2000):
         with filled(tmp_path / f"{users}.db", users) as store:
-            costs.append({name: steps(store, lambda ask=ask: ask(store, registry)) for name, ask in QUESTIONS.items()})
+            costs.append(
+                {
+                    name: steps(store, lambda ask=ask: ask(store, Catalogue.of(registry)))
+                    for name, ask in QUESTIONS.items()
+                }
+            )
 
     assert costs[0] == costs[1]
 

@@ -91,7 +91,7 @@ def site(directory: Path) -> Path:
     project.write("events.ndjson", '{"event": "points_awarded", "user": "bob"}\n')
     db = project.write("store/x.db", "")
     with open_store(str(db), create=True) as store, store.transaction():
-        store.add_award(Grant("alice", "points", 1), "2026-11-22T18:19:00.000000Z", None, "root", "quiz")
+        store.awards.add(Grant("alice", "points", 1), "2026-11-22T18:19:00.000000Z", None, "root", "quiz")
     return db
 
 

@@ -126,7 +126,7 @@ def test_an_event_is_brought_into_its_recorded_form() -> None:
         dated=True,
         id="12",
         state={"points": 1, "text": "é"},
-        text='{"points":1,"text":"é"}',
+        state_json='{"points":1,"text":"é"}',
     )
 
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "list": "awards",
     "badges": "awards",
     "leaderboard": "awards",
-    "progress": "explain",
+    "progress": "progress",
     "explain": "explain",
     "replay": "replay",
     "award": "manual_awards",

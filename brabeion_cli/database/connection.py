@@ -98,6 +98,11 @@ class Database(peewee.SqliteDatabase):
         connection: sqlite3.Connection = self._state.conn or self.connection()  # type: ignore[attr-defined, no-untyped-call]
         return connection
 
+    def data_version(self) -> tuple[object, int]:
+        """The connection, and a number that changes when another connection has written."""
+        connection = self.raw()
+        return connection, connection.execute("PRAGMA data_version").fetchone()[0]
+
     def rollback(self) -> None:
         # On a full disk SQLite has rolled back already; a second ROLLBACK would hide the reason.
         if self.raw().in_transaction:

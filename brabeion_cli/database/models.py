@@ -22,6 +22,7 @@ class EventRow(Model):
     late_tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # how many of the tally were late
 
     class Meta:
+        name = "event"  # of its indexes
         table_name = "events"
         indexes = ((("user", "name", "at"), False), (("name", "at"), False))
 
@@ -47,6 +48,7 @@ class AwardRow(Model):
     position = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth award of its event; 0: by hand
 
     class Meta:
+        name = "award"  # of its indexes
         table_name = "awards"
         # "Nothing is awarded twice" is this key, not a look before the insert.
         primary_key = CompositeKey("user", "badge", "level", "key", "occasion")
@@ -73,6 +75,7 @@ class TaskRow(Model):
     award = TextField(null=True)  # what it is about, where that is an award and not the event itself; JSON
 
     class Meta:
+        name = "task"  # of its indexes
         table_name = "tasks"
         primary_key = False
 

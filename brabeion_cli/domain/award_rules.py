@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from brabeion_cli.base import Badge, BadgeAwarded
 from brabeion_cli.domain.events import text_or_number
 from brabeion_cli.errors import EventError
+
+if TYPE_CHECKING:
+    from brabeion_cli.domain.catalogue import CatalogueEntry
 
 NO_KEY = ""
 """The key of an award that has none: text, because NULLs are never equal and so would never be unique."""
@@ -23,11 +26,16 @@ class Grant(NamedTuple):
     """
 
     user: str
-    badge: str
+    slug: str
     level: int
     key: str = NO_KEY
     occasion: int = ANY_OCCASION
     implied: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, int, str, int]:
+        """The fields that are unique together: user, slug, level, key and occasion."""
+        return self.user, self.slug, self.level, self.key, self.occasion
 
 
 class WrongAnswerError(Exception):
@@ -75,7 +83,7 @@ def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> li
     return of_level(badge, level, who, key, occasion)
 
 
-def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> list[Grant]:
+def of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occasion: int) -> list[Grant]:
     """The grants behind one level: itself and, for a cumulative badge, the lower ones first.
 
     `occasion` counts only where a `multiple` badge is given without a key.
@@ -87,7 +95,7 @@ def of_level(badge: Badge, level: int, user: str, key: str, occasion: int) -> li
     return [*lower, Grant(user, badge.slug, level, key, occasion)]
 
 
-def checked_level(badge: Badge, level: object) -> int:
+def checked_level(badge: Badge | CatalogueEntry, level: object) -> int:
     """The level as a number from 1; None stands for the only one. Raises `WrongAnswerError`."""
     count = len(badge.levels)
     if level is None:

@@ -22,14 +22,14 @@ class Event(NamedTuple):
     """An event that may be recorded; the first five fields are what the journal holds of it.
 
     `at` is UTC as `2026-11-22T18:19:00.123456Z`, so that text order is time order; `dated` tells whether the caller
-    gave it. `id` is the caller's key or None. `state` has no `user`; `text` is its JSON.
+    gave it. `id` is the caller's key or None. `state` has no `user`; `state_json` is its JSON.
     """
 
     name: str
     user: str
     at: str
     id: str | None
-    text: str
+    state_json: str
     state: dict[str, Any]
     dated: bool
 
@@ -55,15 +55,15 @@ def make(
         raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
     if name == BADGE_AWARDED:
         raise EventError(f"{BADGE_AWARDED} is what an award is, as an event, and not fired; choose another name")
-    text = strict_json.compact(state)
-    if 4 * len(text) > max_bytes and (size := len(text.encode())) > max_bytes:
+    state_json = strict_json.compact(state)
+    if 4 * len(state_json) > max_bytes and (size := len(state_json.encode())) > max_bytes:
         raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
     return Event(
         _text(name, "the event's name"),
         who,
         moment(now if at is None else at),
         None if id is None else text_or_number(id, "id"),
-        text,
+        state_json,
         state,
         at is not None,
     )

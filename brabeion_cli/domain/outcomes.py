@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from brabeion_cli.domain.award_rules import Grant
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from brabeion_cli.domain.timeline import JournalEntry
 
 
+class OutcomeKind(StrEnum):
+    """What one badge came to. The values are those of the documented JSON."""
+
+    AWARDED = "awarded"
+    HELD = "held"
+    REVOKED = "revoked"
+    NONE = "none"
+    QUEUED = "queued"
+    ERROR = "error"
+
+
 class Failure(NamedTuple):
     """Why a piece of badge code gave no answer: `ZeroDivisionError: division by zero`, at `odd.py:14`."""
 
@@ -19,17 +31,14 @@ class Failure(NamedTuple):
     where: str | None = None
 
 
-AWARDED, HELD, REVOKED, NONE, QUEUED, ERROR = "awarded", "held", "revoked", "none", "queued", "error"
-DATED_BACK = "dated back"  # held, by an event that is later: only where events are judged out of turn
-
-
 class Outcome(NamedTuple):
-    """What one badge answered to an event. `outcome` is awarded, held, revoked, none, queued or error; `task` is the
-    number in the queue of what is to be evaluated (again) later.
+    """What one badge answered to an event.
+
+    `badge` is its slug; `task` is the number in the queue of what is to be evaluated (again) later.
     """
 
     badge: str
-    outcome: str
+    outcome: OutcomeKind
     user: str | None = None
     level: int | None = None
     level_name: str | None = None
@@ -40,10 +49,10 @@ class Outcome(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The fields that belong to this outcome, as the documented JSON has them."""
-        fields: dict[str, tuple[str, ...]] = {
-            NONE: (),
-            QUEUED: ("task",),
-            ERROR: ("error", "where", "task"),
+        fields: dict[OutcomeKind, tuple[str, ...]] = {
+            OutcomeKind.NONE: (),
+            OutcomeKind.QUEUED: ("task",),
+            OutcomeKind.ERROR: ("error", "where", "task"),
         }
         chosen = fields.get(self.outcome, ("user", "level", "level_name", "key"))
         return {"badge": self.badge, "outcome": self.outcome} | {name: getattr(self, name) for name in chosen}
@@ -67,7 +76,7 @@ class RecordedEvent(NamedTuple):
 
 
 class OutcomeListener(Protocol):
-    """Who is told what becomes of events while they are recorded, badge by badge."""
+    """Is told what becomes of events while they are recorded, badge by badge."""
 
     def unheard(self, event: str) -> None:
         """No badge listens to an event of that name."""
@@ -75,7 +84,7 @@ class OutcomeListener(Protocol):
     def unearned(self, badge: Badge) -> None:
         """The badge awards nothing."""
 
-    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: JournalEntry) -> None:
+    def entered(self, badge: Badge, grant: Grant, outcome: OutcomeKind, entry: JournalEntry) -> None:
         """A grant of the badge is awarded, held or revoked; `entry` earned it."""
 
     def queued(self, badge: Badge, task: int) -> None:
@@ -86,7 +95,7 @@ class OutcomeListener(Protocol):
 
 
 class CollectedOutcomes:
-    """Results that are kept."""
+    """A listener that keeps what it is told."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
@@ -96,23 +105,25 @@ class CollectedOutcomes:
         """Nothing to keep."""
 
     def unearned(self, badge: Badge) -> None:
-        self.outcomes.append(Outcome(badge.slug, NONE))
+        self.outcomes.append(Outcome(badge.slug, OutcomeKind.NONE))
 
-    def entered(self, badge: Badge, grant: Grant, outcome: str, entry: JournalEntry) -> None:
+    def entered(self, badge: Badge, grant: Grant, outcome: OutcomeKind, entry: JournalEntry) -> None:
         self.outcomes.append(outcome_of(grant, badge.detail(grant.level).name, outcome))
-        if outcome == AWARDED:
+        if outcome is OutcomeKind.AWARDED:
             self.awards.append(NewAward(grant, entry.number, entry.at))
 
     def queued(self, badge: Badge, task: int) -> None:
-        self.outcomes.append(Outcome(badge.slug, QUEUED, task=task))
+        self.outcomes.append(Outcome(badge.slug, OutcomeKind.QUEUED, task=task))
 
     def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
-        self.outcomes.append(Outcome(badge.slug, ERROR, task=task, **failure._asdict()))
+        self.outcomes.append(
+            Outcome(badge.slug, OutcomeKind.ERROR, task=task, error=failure.error, where=failure.where)
+        )
 
 
-def outcome_of(grant: Grant, level_name: str, outcome: str) -> Outcome:
+def outcome_of(grant: Grant, level_name: str, outcome: OutcomeKind) -> Outcome:
     """An outcome that tells of one award."""
-    return Outcome(grant.badge, outcome, grant.user, grant.level, level_name, grant.key or None)
+    return Outcome(grant.slug, outcome, grant.user, grant.level, level_name, grant.key or None)
 
 
 def failure_text(failure: Failure) -> str:

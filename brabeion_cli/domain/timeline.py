@@ -9,7 +9,7 @@ FIRST_MOMENT, LAST_MOMENT = "", "~"  # before and after every moment, as text
 
 
 class JournalEntry(NamedTuple):
-    """An event in the journal. `at` is UTC text, `id` the caller's, `text` the state's JSON.
+    """An event in the journal. `at` is UTC text, `id` the caller's, `state_json` the state's JSON.
 
     For the event that an award is, number and id are those of the event that earned it, `position` is the award's place
     among those of that event, and `depth` counts the awards that led to it, one from the other.
@@ -20,7 +20,7 @@ class JournalEntry(NamedTuple):
     user: str
     at: str
     id: str | None
-    text: str
+    state_json: str
     position: int = 0
     depth: int = 0
 

@@ -14,8 +14,8 @@ from brabeion_cli.domain import award_rules, serializer
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.timeline import AsOf, JournalEntry
 from brabeion_cli.engine.history import History
+from brabeion_cli.engine.journal import Journal
 from brabeion_cli.sandbox.guard import BadgeFailedError
-from brabeion_cli.store.journal import Journal
 
 T = TypeVar("T")
 
@@ -41,9 +41,9 @@ class EvaluationContext:
     ) -> None:
         self.entry = entry
         self.history = History(journal, entry.user, entry, AsOf.of(entry, hindsight=True) if hindsight else None)
-        fields: dict[str, Any] = json.loads(entry.text) if state is None else state
+        fields: dict[str, Any] = json.loads(entry.state_json) if state is None else state
         self._state = {**fields, "user": entry.user, "history": self.history}
-        self._copies = [] if _is_flat(entry.text) else _copies(fields)
+        self._copies = [] if _is_flat(entry.state_json) else _copies(fields)
 
     @property
     def occasion(self) -> int:
@@ -56,9 +56,9 @@ class EvaluationContext:
             self._state[name] = copy()
         return self._state
 
-    def thawed(self, text: str) -> dict[str, Any]:
+    def thawed(self, frozen: str) -> dict[str, Any]:
         """The state that the badge's `freeze()` returned."""
-        return {**serializer.decode(text), "user": self.entry.user, "history": self.history}
+        return {**serializer.decode(frozen), "user": self.entry.user, "history": self.history}
 
 
 def _is_flat(text: str) -> bool:
@@ -79,9 +79,9 @@ def _copier(value: Any) -> Callable[[], Any]:
     return partial(marshal.loads, marshal.dumps(value))  # the quickest way to copy what is nested deeper
 
 
-def frozen_state(badge: Badge, case: EvaluationContext, ask: Ask) -> str:
-    """The text of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
-    state = case.state()
+def frozen_state(badge: Badge, context: EvaluationContext, ask: Ask) -> str:
+    """The JSON of what the badge's `freeze()` returns. Raises `BadgeFailedError`."""
+    state = context.state()
 
     def kept() -> str:
         # Encoded under guard, too: what it returns may have methods of its own.
@@ -93,18 +93,20 @@ def frozen_state(badge: Badge, case: EvaluationContext, ask: Ask) -> str:
     return ask(badge, kept)
 
 
-def evaluate(badge: Badge, case: EvaluationContext, ask: Ask, text: str | None = None) -> list[Grant]:
+def evaluate(badge: Badge, context: EvaluationContext, ask: Ask, frozen: str | None = None) -> list[Grant]:
     """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`.
 
-    A deferred badge is told what its `freeze()` returned: `text`, or where that is None, what it returns now.
+    A deferred badge is told what its `freeze()` returned: `frozen`, or where that is None, what it returns now.
     """
-    if text is None and badge.async_:
-        text = frozen_state(badge, case, ask)
-    state = case.state() if text is None else case.thawed(text)
+    if frozen is None and badge.async_:
+        frozen = frozen_state(badge, context, ask)
+    state = context.state() if frozen is None else context.thawed(frozen)
 
     def grants_of_answer() -> list[Grant]:
         answer = badge.award(**state)
-        return [] if answer is None else award_rules.from_answer(badge, answer, case.entry.user, case.occasion)
+        if answer is None:
+            return []
+        return award_rules.from_answer(badge, answer, context.entry.user, context.occasion)
 
     try:
         return ask(badge, grants_of_answer)

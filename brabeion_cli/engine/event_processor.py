@@ -1,47 +1,46 @@
-"""The only place that asks badges *and* enters what they answer: an event → outcomes."""
+"""Processes an event: into the event log, past the badges that listen, and their awards into the award log.
+
+The only place that asks badges *and* enters what they answer.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from brabeion_cli.base import Badge
 from brabeion_cli.domain import strict_json
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED, Event
-from brabeion_cli.domain.outcomes import AWARDED, HELD, CollectedOutcomes, Failure, OutcomeListener, RecordedEvent
+from brabeion_cli.domain.outcomes import CollectedOutcomes, Failure, OutcomeKind, OutcomeListener, RecordedEvent
 from brabeion_cli.domain.timeline import JournalEntry
-from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry, enter_one, is_told, require_end
+from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry, enter, require_end
 from brabeion_cli.engine.evaluation import EvaluationContext, evaluate, frozen_state
+from brabeion_cli.engine.session import Session
+from brabeion_cli.engine.write_cache import WriteCache
 from brabeion_cli.errors import EventError
-from brabeion_cli.project.registry import Registry
-from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
+from brabeion_cli.sandbox.guard import BadgeFailedError
 from brabeion_cli.store import task_queue
-from brabeion_cli.store.journal import Journal
-from brabeion_cli.store.store import Store
-from brabeion_cli.store.write_cache import WriteCache
-
-NOBODY: Mapping[str, Failure] = {}
 
 
 class EventProcessor:
-    """Judges events by the badges of a registry and enters what they earn in a store.
+    """Records events in a session's store, and awards what they earn.
 
-        with engine.transaction():
-            recorded = engine.record(event, now)
+        with processor.transaction():
+            recorded = processor.record(event, now)
 
-    A transaction may hold many events. The caller enters the guard. `timezone` is where days begin for badges that do
-    not say.
+    A transaction may hold many events.
     """
 
-    def __init__(self, registry: Registry, store: Store, guard: Guard, timezone: str = "UTC") -> None:
-        self._registry = registry
-        self._store = store
-        self._ask = guard.call
-        self._journal = Journal(store.database, timezone, registry.level_name)
-        self._known = WriteCache(store)
+    def __init__(self, session: Session) -> None:
+        self._registry = session.registry
+        self._store = session.store
+        self._ask = session.guard.call
+        self._journal = session.journal
+        self._cache = WriteCache(session.store)
         self._in_transaction = False
 
     @contextlib.contextmanager
@@ -49,115 +48,101 @@ class EventProcessor:
         """One short transaction of the store: all that is recorded in the block, or nothing."""
         try:
             with self._store.transaction():
-                self._known.begin()
+                self._cache.begin()
                 self._in_transaction = True
                 yield
         except BaseException:
-            self._known.forget()
+            self._cache.forget()
             raise
         finally:
             self._in_transaction = False
 
-    def record(self, event: Event, now: datetime, doomed: Mapping[str, Failure] | None = None) -> RecordedEvent:
-        """See `record_to`. All that came of it."""
-        results = CollectedOutcomes()
-        at = self.record_to(results, event, now, doomed or NOBODY)
+    def record(self, event: Event, now: datetime) -> RecordedEvent:
+        """See `record_to`. Returns all that came of the event."""
+        collected = CollectedOutcomes()
+        at = self.record_to(collected, event, now)
         if at is not None:
             return RecordedEvent(event._replace(at=at), True, [], [])
-        return RecordedEvent(event, False, results.outcomes, results.awards)
+        return RecordedEvent(event, False, collected.outcomes, collected.awards)
 
-    def record_to(
-        self, results: OutcomeListener, event: Event, now: datetime, doomed: Mapping[str, Failure] = NOBODY
-    ) -> str | None:
+    def record_to(self, listener: OutcomeListener, event: Event, now: datetime) -> str | None:
         """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
 
-        Returns None; or, where the event is there already, its moment. Badges in `doomed` are not asked: what failed
-        before stands as their answer. Raises `EventError` where the event's id is taken by another event.
+        Returns None; or, where the event is there already, its moment. Raises `EventError` where the event's id is
+        taken by another event.
         """
         if not self._in_transaction:  # but in one of the caller's: it may have been rolled back meanwhile
-            self._known.forget()
-        number = self._known.add_event(event)
+            self._cache.forget()
+        number = self._cache.add_event(event)
         if number is None:
             return self._require_same(event)
-        cases = [EvaluationContext(JournalEntry(number, *event[:5]), self._journal, state=event.state)]
-        for case in cases:  # which grow meanwhile: an award is an event, too
-            if granted := self._ask_listeners(results, case, now, doomed):
-                cases += self._award_cases(granted, case.entry)
+        entry = JournalEntry(number, event.name, event.user, event.at, event.id, event.state_json)
+        awarded = self._ask_listeners(listener, EvaluationContext(entry, self._journal, state=event.state), now)
+        if awarded and self._registry.listening_to(BADGE_AWARDED):
+            self._follow(listener, awarded, entry, now)
         return None
 
-    def _ask_listeners(
-        self, results: OutcomeListener, case: EvaluationContext, now: datetime, doomed: Mapping[str, Failure]
-    ) -> list[Grant]:
+    def _follow(self, listener: OutcomeListener, awarded: Sequence[Grant], entry: JournalEntry, now: datetime) -> None:
+        """An award is an event, too: ask the badges that listen to awards, first in, first out."""
+        waiting = deque((grant, entry) for grant in awarded)
+        while waiting:
+            grant, earned_by = waiting.popleft()
+            level_name = self._registry.level_name(grant.slug, grant.level)
+            award = award_entry(self._store.awards, grant, level_name, earned_by)
+            further = self._ask_listeners(listener, EvaluationContext(award, self._journal), now)
+            waiting.extend((grant, award) for grant in further)
+
+    def _ask_listeners(self, listener: OutcomeListener, context: EvaluationContext, now: datetime) -> list[Grant]:
         """Ask each badge that listens; what is awarded now."""
         awarded: list[Grant] = []
-        entry = case.entry
+        entry = context.entry
         listening = self._registry.listening_to(entry.name)
         if not listening:
-            results.unheard(entry.name)
+            listener.unheard(entry.name)
         for badge in listening:
             try:
                 if entry.depth:
                     require_end(entry)
-                if badge.slug in doomed:
-                    raise BadgeFailedError(doomed[badge.slug])
                 if badge.async_:
-                    text = frozen_state(badge, case, self._ask)
-                    results.queued(badge, task_queue.defer(self._store, badge.slug, entry, text, now))
+                    frozen = frozen_state(badge, context, self._ask)
+                    listener.queued(badge, task_queue.defer(self._store, badge.slug, entry, frozen, now))
                     continue
-                granted = evaluate(badge, case, self._ask)
+                granted = evaluate(badge, context, self._ask)
             except EndlessAwardsError as error:
-                results.failed(badge, Failure(str(error)), None)
+                listener.failed(badge, Failure(str(error)), None)
             except BadgeFailedError as error:
                 task = task_queue.defer(self._store, badge.slug, entry, None, now, error.failure)
-                results.failed(badge, error.failure, task)
+                listener.failed(badge, error.failure, task)
             else:
                 if granted:
-                    awarded += self._enter(results, badge, granted, entry)
+                    awarded += self._enter(listener, badge, granted, entry)
                 else:
-                    results.unearned(badge)
+                    listener.unearned(badge)
         return awarded
 
     def _enter(
-        self, results: OutcomeListener, badge: Badge, granted: Sequence[Grant], entry: JournalEntry
+        self, listener: OutcomeListener, badge: Badge, granted: Sequence[Grant], entry: JournalEntry
     ) -> list[Grant]:
-        """Enter grants, asking the store only of awards that are not known to be on record; what is awarded now."""
+        """Enter grants, and tell what became of them; those that are awarded now."""
         awarded = []
-        for grant in granted:
-            outcome = self._known.award(grant)
-            if outcome is None:
-                outcome = enter_one(self._store, grant, entry.at, entry.number)
-                self._known.note_award(grant, HELD if outcome == AWARDED else outcome)
-                if outcome == AWARDED:
-                    awarded.append(grant)
-            if is_told(grant, outcome):
-                results.entered(badge, grant, outcome, entry)
+        for grant, outcome, _ in enter(self._cache, granted, entry.at, event_number=entry.number):
+            listener.entered(badge, grant, outcome, entry)
+            if outcome is OutcomeKind.AWARDED:
+                awarded.append(grant)
         return awarded
-
-    def _award_cases(self, awarded: Sequence[Grant], entry: JournalEntry) -> list[EvaluationContext]:
-        """Awards, as cases where anybody listens to them."""
-        if not self._registry.listening_to(BADGE_AWARDED):
-            return []
-        level_name = self._registry.level_name
-        return [
-            EvaluationContext(
-                award_entry(self._store, grant, level_name(grant.badge, grant.level), entry), self._journal
-            )
-            for grant in awarded
-        ]
 
     def _require_same(self, event: Event) -> str:
         """The id is taken: by the same event (a duplicate, whose moment is returned), or by another (an error)."""
-        row = self._store.database.execute_sql(
-            'SELECT name, "user", at, state FROM events WHERE id = ?', (event.id,)
-        ).fetchone()
-        name, user, at, text = row
+        assert event.id is not None
+        recorded = self._store.events.by_id(event.id)
+        assert recorded is not None
         differing = [
             what
             for what, differs in (
-                ("event", name != event.name),
-                ("user", user != event.user),
-                ("at", event.dated and at != event.at),
-                ("state", not _same_json(text, event.text)),
+                ("event", recorded.name != event.name),
+                ("user", recorded.user != event.user),
+                ("at", event.dated and recorded.at != event.at),
+                ("state", not _same_json(recorded.state_json, event.state_json)),
             )
             if differs
         ]
@@ -166,7 +151,7 @@ class EventProcessor:
                 f"id {event.id!r} is taken by an event with another {' and '.join(differing)}; "
                 "the same id means the same event"
             )
-        return str(at)
+        return recorded.at
 
 
 def _same_json(one: str, other: str) -> bool:

@@ -14,17 +14,17 @@ from brabeion_cli.domain import lookups, timestamps
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry
 from brabeion_cli.domain.timestamps import Days, moment, parse_moment
-from brabeion_cli.store.journal import Journal
+from brabeion_cli.engine.journal import Journal
 
 
 class PastEvent:
     """An event of the journal: `name`, `user`, `at` (a `datetime` in UTC), `id` (the caller's, or None), `state`."""
 
-    __slots__ = ("_at", "_state", "_text", "id", "name", "user")
+    __slots__ = ("_at", "_state", "_state_json", "id", "name", "user")
 
     def __init__(self, entry: JournalEntry) -> None:
         self.name, self.user, self.id = entry.name, entry.user, entry.id
-        self._at, self._text = entry.at, entry.text
+        self._at, self._state_json = entry.at, entry.state_json
         self._state: dict[str, Any] | None = None
 
     @property
@@ -35,7 +35,7 @@ class PastEvent:
     def state(self) -> dict[str, Any]:
         """The state as it was recorded."""
         if self._state is None:
-            self._state = json.loads(self._text)
+            self._state = json.loads(self._state_json)
         return self._state
 
     def __repr__(self) -> str:
@@ -155,13 +155,13 @@ class History:
         slug = badge if isinstance(badge, str) else badge.slug
         if level is not None and (not isinstance(level, int) or level < 1):
             raise ValueError(f"level is {level!r:.80}; levels are numbers, counted from 1")
-        return self._journal.awarded.holds(self.user, slug, level, self._asof)
+        return self._journal.awards.holds(self.user, slug, level, self._asof)
 
     def _names(self, events: tuple[str, ...]) -> list[str]:
         for name in events:
             if not isinstance(name, str):
                 raise TypeError(f"{name!r:.80} is not the name of an event; write each name as text")
-        return [*dict.fromkeys(events)] if events else self._journal.recorded.names(self.user)
+        return [*dict.fromkeys(events)] if events else self._journal.events.names(self.user)
 
     def _found(
         self,

@@ -14,6 +14,7 @@ from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.outcomes import Outcome
 from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.engine.notifications import notify
+from brabeion_cli.engine.session import Session
 from brabeion_cli.errors import NestedFireError
 from brabeion_cli.project import config, loader
 from brabeion_cli.project.config import BadgeDirectory, Config
@@ -34,7 +35,7 @@ def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **sta
     database is open only meanwhile, so that the caller may fork and start threads as it likes.
     """
     with _one_at_a_time:
-        if guard.asking():
+        if guard.is_asking():
             raise NestedFireError(
                 f"possibly_award_badge({event!r}) was called inside award() or freeze(); a badge answers, it does not "
                 "fire. Call it from a receiver of badge_awarded instead"
@@ -60,7 +61,7 @@ def adopt(settings: Config) -> None:
 def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
     with Guard(settings.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
         with open_store(settings.db, create=True) as store:
-            awarding = EventProcessor(badges, store, guard, timezone=settings.timezone)
+            awarding = EventProcessor(Session(badges, store, guard, settings.timezone))
             with awarding.transaction():
                 recorded = awarding.record(event, now)
         if not badges.listening_to(event.name):

@@ -16,10 +16,10 @@ from brabeion_cli.signals import BadgeAward, badge_awarded
 
 
 def notify(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> list[str]:
-    """Send `badge_awarded` for awards that are on disk; what receivers raised, as lines."""
+    """Call the receivers of `badge_awarded` for awards that are on disk; a line for each that failed."""
     failures = []
     for award in awards if badge_awarded else ():
-        badge = registry.get(award.grant.badge)
+        badge = registry.get(award.grant.slug)
         if badge is None:
             continue
         for receiver in badge_awarded:
@@ -41,7 +41,7 @@ def _as_sent(award: NewAward, badge: Badge) -> BadgeAward:
     grant, detail = award.grant, badge.detail(award.grant.level)
     return BadgeAward(
         user=grant.user,
-        badge=grant.badge,
+        badge=grant.slug,
         level=grant.level,
         level_name=detail.name,
         description=detail.description,

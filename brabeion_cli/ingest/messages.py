@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.outcomes import Failure, RecordedEvent
+from brabeion_cli.sandbox.quarantine import Exclusions
 
 if TYPE_CHECKING:
     from brabeion_cli.ingest.line_reader import Block
-
-FailedBadges = Mapping[str, Failure]
-"""Badges that are not to be asked, with the failure that stands as their answer."""
 
 
 class StoreReady(NamedTuple):
@@ -26,7 +23,7 @@ class FireRequest(NamedTuple):
     """Record one event."""
 
     event: Event
-    doomed: FailedBadges
+    exclusions: Exclusions
     strict: bool
     dry_run: bool
 
@@ -39,13 +36,10 @@ class FireAnswer(NamedTuple):
 
 
 class BlockRequest(NamedTuple):
-    """Record the events of a block of lines. `doomed` has the badges that are not asked on some of its lines,
-    `convicted` those of all others.
-    """
+    """Record the events of a block of lines."""
 
     block: Block
-    doomed: Mapping[int, FailedBadges]
-    convicted: FailedBadges
+    exclusions: Exclusions
     stop_on_error: bool
 
 
@@ -57,6 +51,14 @@ class RejectedLine(NamedTuple):
     reason: str
 
 
+class FailedBadge(NamedTuple):
+    """A badge that failed for the event of a line."""
+
+    line: int
+    slug: str
+    failure: Failure
+
+
 class CommittedLines(NamedTuple):
     """What one transaction of `ingest` did: the lines up to number `done` are settled. `finished` where none is left of
     the block, or none is to be looked at (`stopped`).
@@ -65,7 +67,7 @@ class CommittedLines(NamedTuple):
     done: int
     counts: Counter[str]
     rejected: list[RejectedLine]
-    failed: list[tuple[int, str, Failure]]
+    failed: list[FailedBadge]
     unheard: Counter[str]
     finished: bool
     stopped: bool

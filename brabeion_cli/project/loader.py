@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from brabeion_cli import locations
+from brabeion_cli.base import Badge
 from brabeion_cli.errors import BadgeLoadError, ConfigError
 from brabeion_cli.project import compat, trust
 from brabeion_cli.project.config import BadgeDirectory
@@ -45,6 +46,22 @@ def load(directories: Iterable[BadgeDirectory]) -> Registry:
         many = f"{len(mistakes)} mistakes in badge modules" if len(mistakes) > 1 else "a mistake in a badge module"
         raise BadgeLoadError("\n".join([f"{many}:", *mistakes]))
     return badges
+
+
+def unregistered(registry: Registry) -> list[str]:
+    """A line for each class with a slug that a badge file defines and nobody registered, with file and line."""
+    lines = []
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(PACKAGE_PREFIX):
+            continue
+        for value in vars(module).values():
+            is_badge = isinstance(value, type) and issubclass(value, Badge) and value.__module__ == name
+            if is_badge and "slug" in vars(value) and value not in registry:
+                file, line = locations.of_class(value) or (name, 1)
+                lines.append(
+                    f"{file}:{line}: {value.__name__} is never registered; write badges.register({value.__name__})"
+                )
+    return lines
 
 
 def _badge_files(directory: BadgeDirectory) -> list[str]:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from brabeion_cli.base import Badge
 from brabeion_cli.database.integrity import schema_problems
 from brabeion_cli.database.migrations import SCHEMA_VERSION
-from brabeion_cli.engine import bootstrap
 from brabeion_cli.errors import BrabeionError, StoreDamagedError
-from brabeion_cli.locations import of_class
-from brabeion_cli.project import config, loader
+from brabeion_cli.project import config
 from brabeion_cli.project.config import Config
-from brabeion_cli.project.registry import Registry
 from brabeion_cli.queries import health
+from brabeion_cli.runtime.badge_process import BadgeProcess
 from brabeion_cli.store.store import open_store
 
 
@@ -54,11 +50,10 @@ def check(settings: Config, now: datetime) -> CheckReport:
     """Load the badges and open the store of a configuration."""
     result = CheckReport(list(config.settings_table(settings)))
     try:
-        bootstrap.try_loading(settings)
-        registry = loader.load(settings.badges)
-        result.badges = len(registry)
-        result.warnings += _unregistered(registry)
-        if not registry:
+        with BadgeProcess(settings) as badges:
+            result.badges = len(badges.loaded.catalogue)
+            result.warnings += badges.loaded.unregistered
+        if not result.badges:
             result.warnings.append("no badges are registered: every event is recorded, and earns nothing")
     except BrabeionError as error:
         result.problems.append(error)
@@ -82,19 +77,3 @@ def _cron_line(settings: Config) -> str:
     options = " ".join(f"{option} {shlex.quote(path)}" for option, path in named)
     line = f"* * * * *  brabeion {options} process-queue --max-time 50"
     return line.replace("%", r"\%")  # which ends a line of cron otherwise
-
-
-def _unregistered(registry: Registry) -> list[str]:
-    """Badge classes with a slug that some badge file defines and nobody registered."""
-    warnings = []
-    for name, module in list(sys.modules.items()):
-        if not name.startswith(loader.PACKAGE_PREFIX):
-            continue
-        for value in vars(module).values():
-            ours = isinstance(value, type) and issubclass(value, Badge) and value.__module__ == name
-            if ours and "slug" in vars(value) and value not in registry:
-                file, line = of_class(value) or (name, 1)
-                warnings.append(
-                    f"{file}:{line}: {value.__name__} is never registered; write badges.register({value.__name__})"
-                )
-    return warnings

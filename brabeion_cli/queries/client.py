@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from brabeion_cli.base import Badge
-from brabeion_cli.domain.outcomes import Failure
-from brabeion_cli.engine import bootstrap
+from brabeion_cli.engine.session import Session
 from brabeion_cli.project.config import Config
-from brabeion_cli.project.registry import Registry
 from brabeion_cli.queries.explanation import Explanation, explain
 from brabeion_cli.queries.progress import ProgressReport, measure_progress
+from brabeion_cli.runtime import bootstrap
 from brabeion_cli.sandbox.channel import Channel
-from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
+from brabeion_cli.sandbox.quarantine import Exclusions, Quarantine
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
-from brabeion_cli.store.store import Store
-
-T = TypeVar("T")
 
 
 class Question(NamedTuple):
-    """How a user stands with a badge; or, where `badge` is None, how far with all."""
+    """How a user stands with a badge; or, where `slug` is None, how far with all."""
 
     user: str
-    badge: str | None
+    slug: str | None
     now: datetime
-    doomed: dict[str, Failure]
+    exclusions: Exclusions = Exclusions()
 
 
 def ask_explanation(config: Config, user: str, slug: str, now: datetime) -> Explanation:
     """See `explanation.explain`."""
-    answer: Explanation = _answer(config, Question(user, slug, now, {}))
+    answer: Explanation = _ask(config, Question(user, slug, now))
     return answer
 
 
 def ask_progress(config: Config, user: str, now: datetime) -> ProgressReport:
-    """See `advance.advance`."""
-    answer: ProgressReport = _answer(config, Question(user, None, now, {}))
+    """See `progress.measure_progress`."""
+    answer: ProgressReport = _ask(config, Question(user, None, now))
     return answer
 
 
-def _answer(config: Config, question: Question) -> Any:
-    child = Supervisor(partial(_serve, config))
+def _ask(config: Config, question: Question) -> Any:
+    supervisor, quarantine = Supervisor(partial(answer_question, config)), Quarantine()
     try:
         while True:
-            child.start()
-            child.send(question)
+            supervisor.start()
+            supervisor.send(question._replace(exclusions=quarantine.exclusions))
             try:
-                return child.answer()
+                return supervisor.answer()
             except BadgeDiedError as death:
-                question.doomed[death.badge] = death.failure
+                quarantine.add(death)
     finally:
-        child.close()
+        supervisor.close()
 
 
-def _serve(config: Config, watch: Scoreboard, channel: Channel) -> None:
-    def work(registry: Registry, store: Store, guard: Guard) -> None:
+def answer_question(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
+    """The child's life: answer one `Question` with an `Explanation` or a `ProgressReport`."""
+
+    def work(session: Session) -> None:
         channel.send(True)
         question: Question = channel.receive()
-        channel.end_after(bootstrap.longest(config, registry))
-
-        def ask(badge: Badge, work: Callable[[], T], /) -> T:
-            if badge.slug in question.doomed:
-                raise BadgeFailedError(question.doomed[badge.slug])
-            return guard.call(badge, work)
-
-        user, slug, now, _ = question
-        if slug is not None:
-            channel.send(explain(registry, store, config.timezone, user, slug, ask, now))
+        channel.end_after(bootstrap.longest(config, session.registry))
+        session.guard.excluded = question.exclusions.at(0)
+        if question.slug is not None:
+            channel.send(explain(session, question.user, question.slug, question.now))
         else:
-            channel.send(measure_progress(registry, store, config.timezone, user, ask, now))
+            channel.send(measure_progress(session, question.user, question.now))
 
-    bootstrap.serve(config, watch, channel, work, deferred=config.task_timeout)
+    bootstrap.run_session(config, scoreboard, channel, work, deferred=config.task_timeout)

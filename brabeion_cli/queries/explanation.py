@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from brabeion_cli.base import Badge
 from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timeline import END
-from brabeion_cli.engine.evaluation import Ask, EvaluationContext, evaluate
+from brabeion_cli.engine.evaluation import EvaluationContext, evaluate
+from brabeion_cli.engine.journal import Journal
+from brabeion_cli.engine.session import Session
 from brabeion_cli.errors import UnknownBadgeError
-from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import BadgeFailedError
-from brabeion_cli.store import reports
+from brabeion_cli.store import reports, task_admin
 from brabeion_cli.store.event_range import EventRange
-from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store
+from brabeion_cli.store.task_admin import TaskStatus
 
-HELD, REVOKED, QUEUED, DEAD, NOT_EARNED, NO_EVENTS = "held", "revoked", "queued", "dead", "not earned", "no events"
+
+class Status(StrEnum):
+    """How a user stands with a badge. The values are those of the documented JSON."""
+
+    HELD = "held"
+    REVOKED = "revoked"
+    QUEUED = "queued"
+    DEAD = "dead"
+    NOT_EARNED = "not earned"
+    NO_EVENTS = "no events"
+
 
 Row = dict[str, Any]
 
@@ -35,7 +48,7 @@ class Explanation(NamedTuple):
 
     user: str
     badge: str
-    status: str
+    status: Status
     awards: list[Row]
     tasks: list[Row]
     events: list[Row]
@@ -43,56 +56,54 @@ class Explanation(NamedTuple):
     near: str | None
 
 
-def explain(
-    registry: Registry, store: Store, timezone: str, user: str, slug: str, ask: Ask, now: datetime
-) -> Explanation:
+def explain(session: Session, user: str, slug: str, now: datetime) -> Explanation:
     """Explain a badge of a user. Raises `UnknownBadgeError` where neither the badge nor an award of it is known."""
+    registry, store, journal = session.registry, session.store, session.journal
     badge = registry.get(slug)
-    awards = list(reports.awards_on_record(store, registry, user, slug))
-    tasks = list(reports.queue(store, now, badge=slug, user=user))
+    awards = list(reports.awards_on_record(store, Catalogue.of(registry), user, slug))
+    tasks = list(task_admin.queue(store, now, badge=slug, user=user))
     if badge is None and not awards and not tasks:
         raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
-    journal = Journal(store.database, timezone, registry.level_name)
     last = None if badge is None else journal.latest(user, badge.events, END)
     status = _status(awards, tasks, last is not None)
     answer = near = None
-    if badge is not None and last is not None and status == NOT_EARNED:
-        answer = _answer(store, badge, EvaluationContext(last, journal, hindsight=True), ask)
-    if badge is not None and status == NO_EVENTS:
+    if badge is not None and last is not None and status is Status.NOT_EARNED:
+        answer = _answer(session, badge, EvaluationContext(last, journal, hindsight=True))
+    if badge is not None and status is Status.NO_EVENTS:
         near = _unheard(store, badge)
     events = [_event_row(journal, user, name) for name in dict.fromkeys(badge.events if badge is not None else ())]
     return Explanation(user, slug, status, awards, tasks, events, answer, near)
 
 
-def _status(awards: list[Row], tasks: list[Row], has_events: bool) -> str:
+def _status(awards: list[Row], tasks: list[Row], has_events: bool) -> Status:
     if any(award["revoked_at"] is None for award in awards):
-        return HELD
+        return Status.HELD
     if awards:
-        return REVOKED
+        return Status.REVOKED
     if tasks:
-        return DEAD if all(task["status"] == "dead" for task in tasks) else QUEUED
-    return NOT_EARNED if has_events else NO_EVENTS
+        return Status.DEAD if all(task["status"] is TaskStatus.DEAD for task in tasks) else Status.QUEUED
+    return Status.NOT_EARNED if has_events else Status.NO_EVENTS
 
 
 def _event_row(journal: Journal, user: str, name: str) -> Row:
     last = journal.latest(user, [name], END)
-    shown = None if last is None else {"id": last.id, "at": last.at, "state": json.loads(last.text)}
+    shown = None if last is None else {"id": last.id, "at": last.at, "state": json.loads(last.state_json)}
     return {"event": name, "count": journal.count(user, [name], END), "last": shown}
 
 
-def _answer(store: Store, badge: Badge, case: EvaluationContext, ask: Ask) -> Row:
-    entry = case.entry
+def _answer(session: Session, badge: Badge, context: EvaluationContext) -> Row:
+    entry = context.entry
     row: Row = {"event": {"name": entry.name, "id": entry.id, "at": entry.at}}
     try:
-        granted = evaluate(badge, case, ask)
+        granted = evaluate(badge, context, session.guard.call)
     except BadgeFailedError as error:
         return row | {"outcome": "error", "error": error.failure.error, "where": error.failure.where}
-    awards = [_grant_row(store, badge, grant) for grant in granted if not grant.implied]
+    awards = [_grant_row(session.store, badge, grant) for grant in granted if not grant.implied]
     return row | {"outcome": "earned" if awards else "none", "awards": awards}
 
 
 def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
-    name, on_record = badge.detail(grant.level).name, store.award(grant)
+    name, on_record = badge.detail(grant.level).name, store.awards.get(grant)
     row = {"user": grant.user, "level": grant.level, "level_name": name, "key": grant.key or None}
     return row | {"held": on_record is not None and on_record.revoked_by is None}
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.store import task_admin
 from brabeion_cli.store.store import Store
 
 MOUNT_TABLE = "/proc/self/mountinfo"
@@ -110,8 +110,7 @@ def long_log(path: str) -> Iterator[str]:
 
 def dead_tasks(store: Store) -> Iterator[str]:
     """Warn of tasks that were given up."""
-    (count,) = store.database.execute_sql("SELECT count(*) FROM tasks WHERE due_at IS NULL").fetchone()
-    if count:
+    if count := task_admin.dead(store):
         yield (
             f"{_tasks(count)} dead, given up after too many attempts: `brabeion queue list --dead` says why, "
             "`brabeion queue retry --all` runs them again"
@@ -120,11 +119,9 @@ def dead_tasks(store: Store) -> Iterator[str]:
 
 def overdue_tasks(store: Store, cron_line: str, now: datetime) -> Iterator[str]:
     """Warn of tasks that nobody has taken for more than an hour; a held one is due when its lease runs out."""
-    count, oldest = store.database.execute_sql(
-        "SELECT count(*), min(due_at) FROM tasks WHERE due_at < ?", (moment(now - OVERDUE),)
-    ).fetchone()
-    if count:
-        since = f"{_tasks(count)} overdue, the first since {oldest}"
+    overdue = task_admin.overdue(store, now - OVERDUE)
+    if overdue.tasks:
+        since = f"{_tasks(overdue.tasks)} overdue, the first since {overdue.oldest}"
         yield f"{since}: is cron running, and fast enough? Its line: {cron_line}"
 
 

@@ -11,14 +11,18 @@ from brabeion_cli.base import Badge, Progress
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import END
 from brabeion_cli.domain.timestamps import moment
-from brabeion_cli.engine.evaluation import Ask
 from brabeion_cli.engine.history import History
-from brabeion_cli.project.registry import Registry
+from brabeion_cli.engine.session import Session
 from brabeion_cli.sandbox.guard import BadgeFailedError
-from brabeion_cli.store.journal import Journal
-from brabeion_cli.store.store import Store
 
 Row = dict[str, Any]
+
+
+class FailedProgress(NamedTuple):
+    """A badge that failed to say."""
+
+    slug: str
+    failure: Failure
 
 
 class ProgressReport(NamedTuple):
@@ -27,36 +31,29 @@ class ProgressReport(NamedTuple):
     """
 
     rows: list[Row]
-    failures: list[tuple[str, Failure]]
+    failures: list[FailedProgress]
 
 
-def measure_progress(
-    registry: Registry,
-    store: Store,
-    timezone: str,
-    user: str,
-    ask: Ask,
-    now: datetime,
-) -> ProgressReport:
+def measure_progress(session: Session, user: str, now: datetime) -> ProgressReport:
     """Ask every badge that has a `progress()`."""
-    journal = Journal(store.database, timezone, registry.level_name)
     rows, failures = [], []
-    for badge in registry:
+    for badge in session.registry:
         try:
             if hasattr(badge, "progress"):
-                rows += _rows(badge, journal, user, ask, now)
+                rows += _rows(session, badge, user, now)
         except BadgeFailedError as error:
-            failures.append((badge.slug, error.failure))
+            failures.append(FailedProgress(badge.slug, error.failure))
     return ProgressReport(sorted(rows, key=lambda row: (row["share"] >= 1, -row["share"])), failures)
 
 
-def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) -> list[Row]:
-    last = journal.latest(user, badge.events, END)
+def _rows(session: Session, badge: Badge, user: str, now: datetime) -> list[Row]:
+    last = session.journal.latest(user, badge.events, END)
     # As of now, or of an event that is dated later than that.
     at = moment(now) if last is None else max(moment(now), last.at)
     asof = END._replace(at=at)
-    history = History(journal, user, last, asof)
+    history = History(session.journal, user, last, asof)
     state = {**(history.event.state if history.event is not None else {}), "user": user}
+    ask = session.guard.call
     known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
     if isinstance(known, str):
         raise BadgeFailedError(Failure(known, locations.short(locations.of_class(type(badge), "progress"))))
@@ -71,7 +68,7 @@ def _rows(badge: Badge, journal: Journal, user: str, ask: Ask, now: datetime) ->
             "current": known.current,
             "target": known.target,
             "share": math.floor(min(max(known.current / known.target, 0.0), 1.0) * 10**6) / 10**6,
-            "held": journal.awarded.holds(user, badge.slug, level, asof),
+            "held": session.journal.awards.holds(user, badge.slug, level, asof),
         }
     ]
 

@@ -1,4 +1,4 @@
-"""What the dispatcher and its workers tell each other."""
+"""What the dispatcher of `process-queue` and its workers tell each other."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import mmap
 from typing import NamedTuple
 
 from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.store.task_queue import ClaimedTask
 
 
 class StopFlag:
-    """Shared memory by which a parent says that no further task is to be begun. Make it before the fork."""
+    """Shared memory by which a parent says that no further task is to be started. Make it before the fork."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)
@@ -23,14 +24,13 @@ class StopFlag:
         self._memory[0] = 1
 
 
-class BadgesReady(NamedTuple):
-    """The runner has loaded the badges; `receivers` tells whether anybody wants to hear of awards, `collectors` which
-    badges listen to `badge_awarded`, `level_names` what the levels of each badge are called.
+class Batch(NamedTuple):
+    """A request: evaluate these tasks, one after the other. From `until` on, a moment of `time.monotonic()`, start
+    none.
     """
 
-    receivers: bool
-    collectors: list[str]
-    level_names: dict[str, list[str]]
+    tasks: list[ClaimedTask]
+    until: float
 
 
 class Evaluated(NamedTuple):
@@ -40,11 +40,13 @@ class Evaluated(NamedTuple):
 
 
 class NotStarted(NamedTuple):
-    """A task was not begun: it has to wait for awards of an earlier one, the batch took too long, or we are stopped."""
+    """A task was not started: it has to wait for awards of an earlier one, the batch took too long, or we are
+    stopped.
+    """
 
 
-class Batch(NamedTuple):
-    """A request: judge these tasks, in turn; from `until` on, a moment of `time.monotonic()`, begin none."""
+class AnsweredTask(NamedTuple):
+    """A task with what came of it."""
 
-    tasks: list[ClaimedTask]
-    until: float
+    task: ClaimedTask
+    answer: Evaluated | Failure | NotStarted

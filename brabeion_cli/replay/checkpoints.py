@@ -1,30 +1,20 @@
-"""How far a walk through the journal has come: it goes in steps, each told when what it has entered is on disk."""
+"""The checkpoints of a walk through the journal: a transaction ends at each, and the parent is told."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from brabeion_cli.domain.outcomes import Failure, NewAward
-from brabeion_cli.domain.timeline import JournalEntry
+from brabeion_cli.domain.outcomes import NewAward
+from brabeion_cli.replay.messages import Checkpoint, FailedEvaluation
 from brabeion_cli.store.store import Store
 
 HOLD = 0.020  # seconds for which awards are entered in one transaction, and after which is told how far it has come
 
 
-class Checkpoint(NamedTuple):
-    """How far a walk has come, and what it has awarded and met since the last step; that is on disk."""
-
-    done: int
-    total: int
-    awards: list[NewAward]
-    failures: list[tuple[JournalEntry, str, Failure]]
-
-
 class Checkpoints:
-    """Those of a walk, or of several; `awards` and `failures` are to be filled with what there is to tell."""
+    """Those of a walk, or of several. The walk fills `awards` and `failures` with what there is to tell."""
 
     def __init__(self, store: Store, tell: Callable[[Checkpoint], None]) -> None:
         self._store, self._tell = store, tell
@@ -32,7 +22,7 @@ class Checkpoints:
         self._done = self._total = 0
         self._until = 0.0
         self.awards: list[NewAward] = []
-        self.failures: list[tuple[JournalEntry, str, Failure]] = []
+        self.failures: list[FailedEvaluation] = []
 
     @contextlib.contextmanager
     def walk(self, total: int) -> Iterator[None]:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -37,7 +37,7 @@ class _OverrunError(BaseException):
 
 
 class Observer(Protocol):
-    """Somebody who wants to know whose code is running, in case it takes the process with it."""
+    """Wants to know whose code is running, in case it takes the process with it."""
 
     def asking(self, badge: str, seconds: float, /) -> None:
         """Code of that badge runs from now on, for so many seconds at most."""
@@ -49,7 +49,7 @@ class Observer(Protocol):
 _asking = False
 
 
-def asking() -> bool:
+def is_asking() -> bool:
     """Whether a badge is being asked at this moment."""
     return _asking
 
@@ -65,12 +65,14 @@ class Guard:
     calls and looks whether it still sees the same one; it rests when it sees none.
     """
 
-    def __init__(self, seconds: float, watch: Observer | None = None, deferred: float | None = None) -> None:
+    def __init__(self, seconds: float, observer: Observer | None = None, deferred: float | None = None) -> None:
         self._sync, self._deferred = seconds, seconds if deferred is None else deferred
         self._seconds = seconds  # of the call that runs
-        self._watch = watch
+        self._observer = observer
         self._process = os.getpid()
         self._running = False
+        self.excluded: Mapping[str, Failure] = {}
+        """Badges that are not asked at present, each with the failure that stands as its answer."""
         self._calls = self._seen = 0
         self._until = 0.0
         self._armed_for: float | None = None  # the time-out that the timer ticks for, None where it rests
@@ -102,14 +104,16 @@ class Guard:
         it is not the badge's answer that is wanted.
         """
         global _asking
+        if self.excluded and asking and badge.slug in self.excluded:
+            raise BadgeFailedError(self.excluded[badge.slug])
         _asking = asking
         self._seconds = seconds = self._deferred if badge.async_ and asking else self._sync
         self._calls += 1
         if self._armed_for != seconds or not self._calls % ARM_AGAIN:
             self._arm()
-        watch = self._watch
-        if watch is not None:
-            watch.asking(badge.slug, seconds)
+        observer = self._observer
+        if observer is not None:
+            observer.asking(badge.slug, seconds)
         self._running = True
         try:
             try:
@@ -126,8 +130,8 @@ class Guard:
             self._running = _asking = False
             if os.getpid() != self._process:  # Python notes no fork of C code
                 os._exit(0)  # a child that badge code forked has come back: it must not go on as us
-            if watch is not None:
-                watch.answered()
+            if observer is not None:
+                observer.answered()
 
     def _arm(self) -> None:
         self._armed_for = self._seconds

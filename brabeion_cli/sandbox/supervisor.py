@@ -19,17 +19,17 @@ from brabeion_cli.sandbox.scoreboard import Scoreboard
 class BadgeDiedError(Exception):
     """A badge ended the child, or hung in it beyond all time-outs; `line` is what the child was at."""
 
-    def __init__(self, line: int, badge: str, failure: Failure) -> None:
+    def __init__(self, line: int, slug: str, failure: Failure) -> None:
         super().__init__(failure.error)
-        self.line, self.badge, self.failure = line, badge, failure
+        self.line, self.slug, self.failure = line, slug, failure
 
 
 class Supervisor:
-    """Runs `serve(watch, channel)` in a child, which is killed where badge code takes longer than the watch says."""
+    """Runs `main(scoreboard, channel)` in a child; kills it where badge code takes longer than the scoreboard says."""
 
-    def __init__(self, serve: Callable[[Scoreboard, Channel], None]) -> None:
-        self._serve = serve
-        self._watch = Scoreboard()
+    def __init__(self, main: Callable[[Scoreboard, Channel], None]) -> None:
+        self._main = main
+        self._scoreboard = Scoreboard()
         self._child: ChildProcess | None = None
 
     @property
@@ -39,8 +39,8 @@ class Supervisor:
 
     def start(self) -> Any:
         """Start the child; what it says when it is ready. Raises `BrabeionError`s."""
-        self._watch = Scoreboard()
-        self._child = ChildProcess(partial(self._serve, self._watch))
+        self._scoreboard = Scoreboard()
+        self._child = ChildProcess(partial(self._main, self._scoreboard))
         return await_ready(self._child)
 
     def send(self, request: Any) -> None:
@@ -56,7 +56,7 @@ class Supervisor:
             answer = self._next()
         except ChildDiedError as death:
             self._child = None
-            _, line, _, badge = self._watch.read()
+            _, line, _, badge = self._scoreboard.read()
             if badge is None:
                 raise LostProcessError(
                     f"the process that runs the badges was ended from outside: {death}. Try again"
@@ -85,7 +85,7 @@ class Supervisor:
             try:
                 return self._child.receive(process.GLANCE)
             except ChildOverranError:
-                now_calls, _, seconds, badge = self._watch.read()
+                now_calls, _, seconds, badge = self._scoreboard.read()
                 if badge is None or now_calls != calls:
                     calls, since = now_calls, time.monotonic()
                 elif time.monotonic() - since > seconds + process.GRACE:

@@ -1,19 +1,26 @@
-"""The events that callers fired, asked as of a point of the journal: counted, found, walked through, by an index."""
+"""The event log: what callers fired, and where each event falls among those of its user and name.
+
+It answers as of a point of the journal: events are counted, found and walked through by an index.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
-
-import peewee
+from typing import Any, NamedTuple
 
 from brabeion_cli.database import late_counts
+from brabeion_cli.database.connection import Database
 from brabeion_cli.database.late_counts import EACH_LENGTH, LENGTHS
+from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, JournalEntry
 
 PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
 
+INSERT_EVENT = (
+    'INSERT INTO events (name, "user", at, id, state, tally, late, late_tally) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 COLUMNS = 'number, name, "user", at, id, state'
 OF_USER = '"user" = :user AND name = :name'
 #: As of (`:at`, `:number`) and known at `:known`, of those with moments up to `:at`.
@@ -68,42 +75,84 @@ COUNT_LATE_IN = f"""
 _LATE_ONE = f"SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1"
 _ARE_MANY = f"(SELECT count(*) FROM ({_LATE_ONE} LIMIT :few + 1)) > :few"
 COUNT_LATE = f"INSERT INTO late_counts {late_counts.counted(OF_USER, _ARE_MANY)}"
+NEXT_NAME = 'SELECT name FROM events WHERE "user" = :user AND name > :after ORDER BY name LIMIT 1'
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
 
-Place = tuple[int, bool, int]
-"""Where an event falls in the journal, on which counting rests: the how-manieth of its user and name it is, in the
-journal's order; whether it comes late, because one with a later moment is there; how many it counts are late.
-"""
+class Place(NamedTuple):
+    """Where an event falls in the journal. Counting rests on it: `tally` is its number among the events of its user and
+    name, in the journal's order; `late` says that an event with a later moment was recorded before it; `late_tally` is
+    how many of the tally are late.
+    """
+
+    tally: int
+    late: bool
+    late_tally: int
+
+
+class Latest(NamedTuple):
+    """The latest event of a user and name: its moment, the events up to it, and how many of those are late."""
+
+    at: str
+    tally: int
+    late_tally: int
 
 
 class EventLog:
     """The rows of `events`."""
 
-    def __init__(self, database: peewee.Database) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def _rows(self, sql: str, values: dict[str, Any]) -> list[Any]:
-        rows: list[Any] = self._database.execute_sql(sql, values).fetchall()  # type: ignore[no-untyped-call]
-        return rows
+        return self._database.execute_sql(sql, values).fetchall()
 
-    def place(self, user: str, name: str, at: str) -> Place:
-        """Where a new event falls. Call it in the transaction that enters the event."""
-        last = f"SELECT at FROM events WHERE {OF_USER} ORDER BY at DESC LIMIT 1"
-        rows = self._rows(last, {"user": user, "name": name})
-        return self.place_before(user, name, at, rows[0][0]) if rows else (1, False, 0)
+    def add(self, event: Event, place: Place | None = None) -> int | None:
+        """Enter an event; return its number, or None where its id is there already.
 
-    def place_before(self, user: str, name: str, at: str, last: str) -> Place:
-        """The same, where the latest moment of its user and name is known."""
+        `place` is what `place()` says of it, where that was asked already.
+        """
+        tally, late, late_tally = place or self.place(event.user, event.name, event.at)
+        cursor = self._database.execute_sql(
+            INSERT_EVENT, (event.name, event.user, event.at, event.id, event.state_json, tally, late, late_tally)
+        )
+        if cursor.rowcount != 1:
+            return None
+        if late:
+            self._count_late(event.user, event.name, event.at)
+        return cursor.lastrowid
+
+    def place(self, user: str, name: str, at: str, latest: Latest | None = None) -> Place:
+        """Where a new event falls; `latest` is the latest one of its user and name, where that is known. Call it in the
+        transaction that enters the event.
+        """
+        if latest is not None and at >= latest.at:
+            return Place(latest.tally + 1, False, latest.late_tally)
+        last_at = self._last_moment(user, name) if latest is None else latest.at
+        if last_at is None:
+            return Place(1, False, 0)
         tally, late_tally = self._tally(user, name, AsOf(at, LAST_NUMBER))
-        late = last > at
-        return tally + 1, late, late_tally + late
+        late = last_at > at
+        return Place(tally + 1, late, late_tally + late)
 
-    def note_late(self, user: str, name: str, at: str) -> None:
-        """Count an event that was entered and comes late."""
+    def _last_moment(self, user: str, name: str) -> str | None:
+        last = f"SELECT at FROM events WHERE {OF_USER} ORDER BY at DESC LIMIT 1"
+        return next((at for (at,) in self._rows(last, {"user": user, "name": name})), None)
+
+    def _count_late(self, user: str, name: str, at: str) -> None:
+        """Count a late event that was entered."""
         values = {"user": user, "name": name, "at": at, "few": late_counts.FEW}
-        if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:  # type: ignore[no-untyped-call]
-            self._database.execute_sql(COUNT_LATE, values)  # type: ignore[no-untyped-call]
+        if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:
+            self._database.execute_sql(COUNT_LATE, values)
+
+    def has_id(self, id: str) -> bool:
+        """Whether an event with that id is in the journal."""
+        return self._database.execute_sql("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
+
+    def by_id(self, id: str) -> JournalEntry | None:
+        """The event with that id, None where there is none."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE id = :id", {"id": id})
+        return JournalEntry(*rows[0]) if rows else None
 
     def entry(self, number: int) -> JournalEntry | None:
         """The event of that number; None where it is gone."""
@@ -116,21 +165,23 @@ class EventLog:
 
     def last_number(self) -> int:
         """The number of the event that was recorded last; 0 where there is none."""
-        return int(self._rows("SELECT coalesce(max(number), 0) FROM events", {})[0][0])
+        ((number,),) = self._rows("SELECT coalesce(max(number), 0) FROM events", {})
+        return int(number)
 
     def names(self, user: str) -> list[str]:
         """The names of all events that the user ever had."""
         names: list[str] = []
-        while rows := self._rows(
-            'SELECT name FROM events WHERE "user" = :user AND name > :after ORDER BY name LIMIT 1',
-            {"user": user, "after": names[-1] if names else ""},
-        ):
-            names.append(rows[0][0])
+        values = {"user": user, "after": ""}
+        while rows := self._rows(NEXT_NAME, values):
+            ((name,),) = rows
+            names.append(name)
+            values["after"] = name
         return names
 
     def count(self, user: str, name: str, asof: AsOf) -> int:
         """How many of that name; at the same cost for a hundred as for a million."""
-        return self._tally(user, name, asof)[0]
+        events, _ = self._tally(user, name, asof)
+        return events
 
     def _tally(self, user: str, name: str, asof: AsOf) -> tuple[int, int]:
         """How many of that name, and how many of them are late."""
@@ -166,5 +217,7 @@ class EventLog:
         values: dict[str, Any] = {"user": user, "name": name, "since": since, "end": end, **asof._asdict()}
         values |= {"last": end if backwards else since, "after": 0}
         while rows := self._rows(same, values) or self._rows(other, values):
-            yield from (JournalEntry(*row) for row in rows)
-            values |= {"last": rows[-1][3], "after": rows[-1][0]}
+            for row in rows:
+                entry = JournalEntry(*row)
+                yield entry
+            values |= {"last": entry.at, "after": entry.number}

@@ -1,14 +1,12 @@
-"""A stretch of the journal: some of its events, in their order, without holding more than their places."""
+"""A range of the journal: some of its events, in their order, without holding more than their places."""
 
 from __future__ import annotations
 
 import heapq
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import peewee
-
+from brabeion_cli.database.connection import Database
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER
 
@@ -36,27 +34,27 @@ class EventRange(NamedTuple):
     def _of_user(self) -> tuple[str, list[Any]]:
         return ("", []) if self.user is None else (' AND e."user" = ?', [self.user])
 
-    def count(self, database: peewee.Database, names: Sequence[str] | None = None) -> int:
+    def count(self, database: Database, names: Sequence[str] | None = None) -> int:
         """How many events; of those names where they are given."""
         condition, values = self.condition()
         if names is None:
-            return int(_rows(database, f"SELECT count(*) FROM events e WHERE {condition}", values)[0][0])
+            return _count(database, f"SELECT count(*) FROM events e WHERE {condition}", values)
         query = f"SELECT count(*) FROM events e WHERE e.name = ? AND {condition}"
-        return sum(int(_rows(database, query, [name, *values])[0][0]) for name in names)
+        return sum(_count(database, query, [name, *values]) for name in names)
 
-    def names(self, database: peewee.Database) -> list[str]:
+    def names(self, database: Database) -> list[str]:
         """The names of all events in the journal that callers fired."""
-        found: list[str] = []
-        query = "SELECT name FROM events WHERE name > ? ORDER BY name LIMIT 1"
-        while rows := _rows(database, query, [found[-1] if found else ""]):
-            found.append(rows[0][0])
+        found, name = [], ""
+        while rows := _rows(database, "SELECT name FROM events WHERE name > ? ORDER BY name LIMIT 1", [name]):
+            ((name,),) = rows
+            found.append(name)
         return [name for name in found if name != BADGE_AWARDED]  # once it was a name like others
 
-    def numbers(self, database: peewee.Database, names: Sequence[str]) -> Iterator[int]:
+    def numbers(self, database: Database, names: Sequence[str]) -> Iterator[int]:
         """The numbers of the events of those names, in the journal's order."""
-        return map(operator.itemgetter(1), heapq.merge(*(self._places(database, name) for name in names)))
+        return (number for _, number in heapq.merge(*(self._places(database, name) for name in names)))
 
-    def _places(self, database: peewee.Database, name: str) -> Iterator[tuple[str, int]]:
+    def _places(self, database: Database, name: str) -> Iterator[tuple[str, int]]:
         """(at, number) of the events of a name. In two halves, because an index cannot seek a pair."""
         one_user, values = self._of_user()
         select = f"SELECT e.at, e.number FROM events e WHERE e.name = ?{one_user} AND e.number <= ? AND"
@@ -72,6 +70,10 @@ class EventRange(NamedTuple):
             at, number = rows[-1]
 
 
-def _rows(database: peewee.Database, query: str, values: Sequence[Any]) -> list[Any]:
-    rows: list[Any] = database.execute_sql(query, values).fetchall()  # type: ignore[no-untyped-call]
-    return rows
+def _count(database: Database, query: str, values: Sequence[Any]) -> int:
+    ((count,),) = _rows(database, query, values)
+    return int(count)
+
+
+def _rows(database: Database, query: str, values: Sequence[Any]) -> list[Any]:
+    return database.execute_sql(query, values).fetchall()

@@ -1,4 +1,5 @@
-"""What the rules give, against what is on record: which awards are gained, and which no event earns any longer.
+"""Reconciliation: what the rules give, against what is on record. Which awards are gained, and which does no event earn
+any longer?
 
 It keeps its notes in temporary tables of the connection, so that memory does not grow with the journal.
 """
@@ -7,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from brabeion_cli.base import Badge
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.domain.timestamps import moment
+from brabeion_cli.store.award_changes import EarnedAward, LevelChange, LevelPlace, LostAward, Origin, WonAward
 from brabeion_cli.store.award_log import REPLAY
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
+
+R = TypeVar("R")
 
 PAGE = 500  # awards that are entered or revoked in one transaction
 NAMES = 3  # users that are named for each badge and level
@@ -46,32 +50,13 @@ STANDS = """
 """
 
 
-class Origin(NamedTuple):
-    """What an award rests on: an event and its user; and where it is for an award of that event, who got that."""
-
-    event: int
-    user: str
-    awarded: str | None
-
-
-class LevelChange(NamedTuple):
-    """What a replay changes in one level of a badge: users who gain it, awards that the rules no longer give."""
-
-    badge: str
-    level: int
-    level_name: str
-    gained: int
-    stale: int
-    names: list[str]
-
-
 class Reconciliation:
     """With `apart` the awards are from now on a copy that only this connection sees, until `differences()`."""
 
     def __init__(self, store: Store, *, apart: bool) -> None:
         self._store = store
         self.apart = apart
-        self.revoked: Counter[tuple[str, int]] = Counter()
+        self.revoked: Counter[LevelPlace] = Counter()
         if apart:
             self._sql("PRAGMA foreign_keys = 0")  # the copy's events would have to be a copy, too
             ((statement,),) = self._sql("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = 'awards'")
@@ -83,15 +68,15 @@ class Reconciliation:
 
     def note_granted(self, grant: Grant) -> None:
         """An event earns this award, whether or not it is on record."""
-        self._sql("INSERT OR IGNORE INTO granted VALUES (?, ?, ?, ?, ?)", *grant[:5])
+        self._sql("INSERT OR IGNORE INTO granted VALUES (?, ?, ?, ?, ?)", *grant.identity)
 
     def note_gained(self, grant: Grant) -> None:
         """This award is new."""
-        self._sql("INSERT OR IGNORE INTO gained VALUES (?, ?, ?)", grant.badge, grant.level, grant.user)
+        self._sql("INSERT OR IGNORE INTO gained VALUES (?, ?, ?)", grant.slug, grant.level, grant.user)
 
     def note_origin(self, grant: Grant, origin: Origin) -> None:
         """This award is new in the copy."""
-        self._sql("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *grant[:5], *origin)
+        self._sql("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *grant.identity, *origin)
 
     def stands(self, origin: Origin) -> bool:
         """Whether it is still there: events are pruned, users forgotten and renamed meanwhile."""
@@ -101,23 +86,24 @@ class Reconciliation:
         """Before another walk."""
         self._sql("DELETE FROM granted")
 
-    def earned_by(self, event_number: int, *, but_for: Iterable[str]) -> list[tuple[int, Grant]]:
-        """The awards that an event earned, with their positions; but for those of some badges."""
+    def earned_by(self, event_number: int, *, but_for: Iterable[str]) -> list[EarnedAward]:
+        """The awards that an event earned, but for those of some badges."""
         left_out = set(but_for)
         rows = self._sql(
             'SELECT position, "user", badge, level, "key", occasion FROM awards '
             "WHERE event_number = ? AND (revoked_by IS NULL OR revoked_by <> ?)",
             event_number, REPLAY,
         )  # fmt: skip
-        return [(row[0], Grant(*row[1:])) for row in rows if row[2] not in left_out]
+        earned = (EarnedAward(position, Grant(*identity)) for position, *identity in rows)
+        return [award for award in earned if award.grant.slug not in left_out]
 
-    def suspects(self, slugs: Sequence[str], stretch: EventRange) -> set[str]:
+    def suspects(self, slugs: Sequence[str], events: EventRange) -> set[str]:
         """The badges that have stale awards."""
-        return {slug for slug, _, _ in self._counted(slugs, stretch)}
+        return {place.slug for place in self._counted(slugs, events)}
 
-    def revoke_stale(self, slugs: Sequence[str], stretch: EventRange, now: datetime) -> bool:
-        """Revoke, in the copy, awards which an event of the stretch earned once, and none earns now; whether any is."""
-        query, values = self._stale_query('a."user", a.badge, a.level, a."key", a.occasion', slugs, stretch)
+    def revoke_stale(self, slugs: Sequence[str], events: EventRange, now: datetime) -> bool:
+        """Revoke, in the copy, awards which one of these events earned once, and none earns now; whether any is."""
+        query, values = self._stale_query('a."user", a.badge, a.level, a."key", a.occasion', slugs, events)
         cursor = self._store.database.execute_sql(
             f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} IN ({query})",
             [moment(now), REPLAY, "the rules no longer give it", *values],
@@ -136,61 +122,78 @@ class Reconciliation:
                   f"FROM {joined} JOIN origins o USING {KEY} WHERE f.revoked_at IS NULL "
                   "AND (a.badge IS NULL OR a.revoked_by = ?) "
                   "ORDER BY f.awarded_at, f.event_number, f.position", REPLAY)  # fmt: skip
-        for rows in self._pages("lost", "event_number, revoked_at, revoked_by, revoked_because"):
-            self.revoked.update((row[1], row[2]) for row in rows)
-            with self._store.transaction() if enter else contextlib.nullcontext():
-                for row in rows if enter else ():
-                    self._sql(f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} = "
-                              "(?, ?, ?, ?, ?) AND event_number = ? AND revoked_at IS NULL",
-                              *row[6:], *row[:6])  # fmt: skip
+        for lost in self._pages("lost", "event_number, revoked_at, revoked_by, revoked_because", LostAward):
+            self.revoked.update(LevelPlace(each.slug, each.level) for each in lost)
+            if enter:
+                with self._store.transaction():
+                    for each in lost:
+                        self._revoke(each)
             yield []
-        for rows in self._pages("won", "awarded_at, event, event_user, awarded"):
+        for won in self._pages("won", "awarded_at, event, event_user, awarded", WonAward):
+            awards = []
             with self._store.transaction() if enter else contextlib.nullcontext():
-                awards = [
-                    NewAward(grant, origin.event, at)
-                    for grant, at, origin in ((Grant(*row[:5]), row[5], Origin(*row[6:])) for row in rows)
-                    if not enter or (self.stands(origin) and self._store.add_award(grant, at, origin.event))
-                ]
+                for candidate in won:
+                    if not enter or self._enter(candidate):
+                        awards.append(NewAward(candidate.grant, candidate.event, candidate.awarded_at))
             for award in awards:
                 self.note_gained(award.grant)
             yield awards
 
-    def _pages(self, table: str, more: str) -> Iterator[list[Any]]:
+    def _revoke(self, lost: LostAward) -> None:
+        self._sql(
+            f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} = (?, ?, ?, ?, ?) "
+            "AND event_number = ? AND revoked_at IS NULL",
+            lost.revoked_at, lost.revoked_by, lost.revoked_because, lost.user, lost.slug, lost.level, lost.key,
+            lost.occasion, lost.event_number,
+        )  # fmt: skip
+
+    def _enter(self, won: WonAward) -> bool:
+        return self.stands(won.origin) and self._store.awards.add(won.grant, won.awarded_at, won.event)
+
+    def _pages(self, table: str, more: str, row_type: Callable[..., R]) -> Iterator[list[R]]:
         last = 0
-        columns = f'"user", badge, level, "key", occasion, {more}, rowid'
+        columns = f'rowid, "user", badge, level, "key", occasion, {more}'
         query = f"SELECT {columns} FROM temp.{table} WHERE rowid > ? LIMIT {PAGE}"
         while rows := self._sql(query, last):
-            yield [row[:-1] for row in rows]
-            last = rows[-1][-1]
+            page = []
+            for rowid, *values in rows:
+                page.append(row_type(*values))
+                last = rowid
+            yield page
 
     def changes(
-        self, badges: Iterable[Badge], slugs: Sequence[str], stretch: EventRange, *, pruned: bool
+        self, badges: Iterable[Badge], slugs: Sequence[str], events: EventRange, *, pruned: bool
     ) -> list[LevelChange]:
         """For each level of the badges; stale are only awards of the badges named by `slugs`: with `pruned` those that
         were revoked.
         """
-        stale = self.revoked if pruned else Counter({row[:2]: row[2] for row in self._counted(slugs, stretch)})
-        rows = self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level")
-        gained = Counter({row[:2]: row[2] for row in rows})
-        return [
-            LevelChange(*place, badge.detail(level).name, gained[place], stale[place], self._names(*place))
-            for badge in badges
-            for level in range(1, len(badge.levels) + 1)
-            if (place := (badge.slug, level))
-        ]
+        stale = self.revoked if pruned else self._counted(slugs, events)
+        gained = _by_level(self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level"))
+        changes = []
+        for badge in badges:
+            for level in range(1, len(badge.levels) + 1):
+                place = LevelPlace(badge.slug, level)
+                name, names = badge.detail(level).name, self._names(place)
+                changes.append(LevelChange(badge.slug, level, name, gained[place], stale[place], names))
+        return changes
 
-    def _names(self, slug: str, level: int) -> list[str]:
+    def _names(self, place: LevelPlace) -> list[str]:
         query = 'SELECT "user" FROM gained WHERE badge = ? AND level = ? ORDER BY "user" LIMIT ?'
-        return [row[0] for row in self._sql(query, slug, level, NAMES)]
+        return [user for (user,) in self._sql(query, *place, NAMES)]
 
-    def _counted(self, slugs: Sequence[str], stretch: EventRange) -> list[Any]:
-        query, values = self._stale_query("a.badge, a.level, count(*)", slugs, stretch)
-        return self._sql(f"{query} GROUP BY a.badge, a.level", *values)
+    def _counted(self, slugs: Sequence[str], events: EventRange) -> Counter[LevelPlace]:
+        """How many awards of each level are stale."""
+        query, values = self._stale_query("a.badge, a.level, count(*)", slugs, events)
+        return _by_level(self._sql(f"{query} GROUP BY a.badge, a.level", *values))
 
-    def _stale_query(self, columns: str, slugs: Sequence[str], stretch: EventRange) -> tuple[str, list[Any]]:
-        condition, values = stretch.condition()
+    def _stale_query(self, columns: str, slugs: Sequence[str], events: EventRange) -> tuple[str, list[Any]]:
+        condition, values = events.condition()
         stale = STALE.format(badges=", ".join("?" * len(slugs)), within=condition)
         return f"SELECT {columns} {stale}", [*slugs, *values]
 
     def _sql(self, query: str, *values: Any) -> list[Any]:
         return list(self._store.database.execute_sql(query, values).fetchall())
+
+
+def _by_level(rows: Iterable[tuple[str, int, int]]) -> Counter[LevelPlace]:
+    return Counter({LevelPlace(slug, level): count for slug, level, count in rows})

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from peewee import JOIN, SQL, Expression, fn
 
-from brabeion_cli.base import Badge
-from brabeion_cli.database.models import AwardRow, EventRow, HolderRow, StandingRow, TaskRow
-from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
+from brabeion_cli.database.models import AwardRow, EventRow, HolderRow, StandingRow
+from brabeion_cli.domain.catalogue import Catalogue, CatalogueEntry
+from brabeion_cli.domain.events import text_or_number
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import UnknownBadgeError
-from brabeion_cli.project.registry import Registry
 from brabeion_cli.store.store import Store
 
 Row = dict[str, Any]
 
 ON_RECORD = 100  # awards that are looked at when one badge of one user is explained
+
+
+#: Equal moments in a fixed order.
+NEWEST_FIRST = (
+    AwardRow.awarded_at.desc(), AwardRow.user, AwardRow.badge, AwardRow.level.desc(), AwardRow.key,
+    AwardRow.occasion.desc(),
+)  # fmt: skip
 
 
 class Filter(NamedTuple):
@@ -35,7 +40,7 @@ class Filter(NamedTuple):
     limit: int | None = None
 
 
-def awards(store: Store, registry: Registry, chosen: Filter) -> Iterator[Row]:
+def awards(store: Store, catalogue: Catalogue, chosen: Filter) -> Iterator[Row]:
     """Present awards, newest first; equal moments by user, badge, level (highest first) and key.
 
     Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
@@ -51,21 +56,21 @@ def awards(store: Store, registry: Registry, chosen: Filter) -> Iterator[Row]:
     if chosen.until is not None:
         query = query.where(AwardRow.awarded_at < moment(chosen.until, "--until"))
     if chosen.level is not None:
-        query = query.where(_is_level(registry, chosen.level))
+        query = query.where(_is_level(catalogue, chosen.level))
     if chosen.highest:
         query = query.where(_is_highest())
     for row in query.iterator():
-        yield _award_row(row, registry.get(row.badge))
+        yield _award_row(row, catalogue.get(row.badge))
 
 
-def awards_on_record(store: Store, registry: Registry, user: str, badge: str) -> Iterator[Row]:
+def awards_on_record(store: Store, catalogue: Catalogue, user: str, badge: str) -> Iterator[Row]:
     """Awards of a user and badge, also revoked ones, which come last; at most `ON_RECORD` of them. Rows as of `awards`,
     with the state of the event and its user, and revoked_at, revoked_by, revoked_because.
     """
     query = _awards(store).select_extend(EventRow.state, EventRow.user.alias("event_user"), AwardRow.revoked_at)
     query = query.where((AwardRow.user == user) & (AwardRow.badge == badge)).limit(ON_RECORD)
-    for row in query.order_by(AwardRow.revoked_at.is_null(False), *query._order_by):
-        made = _award_row(row, registry.get(badge))
+    for row in query.order_by(AwardRow.revoked_at.is_null(False), *NEWEST_FIRST):
+        made = _award_row(row, catalogue.get(badge))
         if made["event"] is not None:
             made["event"] |= {"user": row.event_user, "state": json.loads(row.state)}
         yield made | {name: getattr(row, name) for name in ("revoked_at", "revoked_by", "revoked_because")}
@@ -88,7 +93,7 @@ def _awards(store: Store) -> Any:
     )
 
 
-def _award_row(row: Any, badge: Badge | None) -> Row:
+def _award_row(row: Any, badge: CatalogueEntry | None) -> Row:
     known = badge is not None and row.level <= len(badge.levels)
     detail = badge.detail(row.level) if badge is not None and known else None
     by_hand = row.event_number is None
@@ -106,13 +111,13 @@ def _award_row(row: Any, badge: Badge | None) -> Row:
     }
 
 
-def _is_level(registry: Registry, level: str) -> Any:
+def _is_level(catalogue: Catalogue, level: str) -> Any:
     """A level by its number, or by its name (in any case) wherever a badge has one."""
     if level.isdecimal() and len(level) < 10:
         return AwardRow.level == int(level)
     names = {
         (badge.slug, number): badge.detail(number).name
-        for badge in registry
+        for badge in catalogue
         for number in range(1, len(badge.levels) + 1)
     }
     fitting = [place for place, name in names.items() if name.casefold() == level.casefold()]
@@ -161,20 +166,23 @@ def leaders(
         query = query.where(AwardRow.awarded_at < moment(until, "--until"))
     user, awards, _, last_awarded_at = totals
     rows: list[Row] = []
-    for number, row in enumerate(query.order_by(awards.desc(), last_awarded_at, user).limit(limit).tuples(), 1):
-        rank = rows[-1]["rank"] if rows and rows[-1]["awards"] == row[1] else number
-        rows.append(dict(zip(("rank", "user", "awards", "badges", "last_awarded_at"), (rank, *row), strict=True)))
+    found = query.order_by(awards.desc(), last_awarded_at, user).limit(limit).tuples()
+    for number, (user, awards, badges, last_awarded_at) in enumerate(found, 1):
+        rank = rows[-1]["rank"] if rows and rows[-1]["awards"] == awards else number
+        rows.append(
+            {"rank": rank, "user": user, "awards": awards, "badges": badges, "last_awarded_at": last_awarded_at}
+        )
     return rows
 
 
-def catalogue(store: Store, registry: Registry) -> list[Row]:
+def holders(store: Store, catalogue: Catalogue) -> list[Row]:
     """Every registered badge and level with its holders, and their share of all users that the store knows."""
-    holders = {(row.badge, row.level): row.users for row in store.ask(HolderRow.select())}
-    users = holders.get(("", 0), 0)
+    counted = {(row.badge, row.level): row.users for row in store.ask(HolderRow.select())}
+    users = counted.get(("", 0), 0)
     rows = []
-    for badge in registry:
+    for badge in catalogue:
         for level in range(1, len(badge.levels) + 1):
-            detail, count = badge.detail(level), holders.get((badge.slug, level), 0)
+            detail, count = badge.detail(level), counted.get((badge.slug, level), 0)
             rows.append(
                 {
                     "badge": badge.slug,
@@ -191,48 +199,3 @@ def catalogue(store: Store, registry: Registry) -> list[Row]:
                 }
             )
     return rows
-
-
-def queue(
-    store: Store,
-    now: datetime,
-    *,
-    badge: str | None = None,
-    user: str | None = None,
-    dead: bool = False,
-    limit: int | None = None,
-) -> Iterator[Row]:
-    """Deferred work, in the order in which it is due, dead tasks last.
-
-    Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
-    """
-    query = store.ask(
-        TaskRow.select(TaskRow, EventRow.name, EventRow.id, EventRow.at, EventRow.user)
-        .join(EventRow, on=(TaskRow.event == EventRow.number))
-        .order_by(TaskRow.due_at.is_null(), TaskRow.due_at, TaskRow.number)
-        .limit(limit)
-        .objects()
-    )
-    if badge is not None:
-        query = query.where(TaskRow.badge == text_or_number(badge, "badge"))
-    if dead:
-        query = query.where(TaskRow.due_at.is_null())
-    if user is not None:
-        query = query.where((EventRow.user == user) | TaskRow.award.is_null(False))
-    for row in query.iterator():
-        if row.award is not None:
-            row.user, row.name = json.loads(row.award)["user"], BADGE_AWARDED
-        if user is not None and row.user != user:
-            continue
-        running = row.token is not None and row.due_at > moment(now)
-        yield {
-            "task": row.number,
-            "badge": row.badge,
-            "user": row.user,
-            "event": {"name": row.name, "id": row.id, "at": row.at},
-            "status": "dead" if row.due_at is None else "running" if running else "waiting",
-            "attempts": row.attempts,
-            "due_at": row.due_at,
-            "error": row.error,
-            "where": row.error_at,
-        }

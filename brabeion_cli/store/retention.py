@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.database import late_counts
 from brabeion_cli.domain import strict_json
+from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import EventError, NoSuchEventError, StoreError, UnknownBadgeError, UserError
-from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import task_queue
-from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
 
@@ -124,7 +123,7 @@ class UserTraces(NamedTuple):
 
 
 def prune(
-    store: Store, registry: Registry, before: str, also: Sequence[str], *, now: datetime, dry_run: bool = False
+    store: Store, catalogue: Catalogue, before: str, also: Sequence[str], *, now: datetime, dry_run: bool = False
 ) -> PruneReport:
     """Delete events before a moment that no badge needs, and those of the names in `also`, which badges need.
 
@@ -133,25 +132,25 @@ def prune(
     before = moment(before, "--before")
     if before > moment(now):
         raise EventError(f"--before is {before}, which is yet to come. Nothing was pruned")
-    if not len(registry) and not also:
+    if not len(catalogue) and not also:
         raise UnknownBadgeError("no badge is registered, so nobody says what is needed; name an --event to prune")
-    _require_known(store, registry, also)
+    _require_known(store, catalogue, also)
     with contextlib.nullcontext() if dry_run else store.transaction():
-        needed_by = {
-            name: [badge.slug for badge in registry.needing(name)] for name in EventRange().names(store.database)
-        }
-        chosen = [name for name, slugs in needed_by.items() if name in also or (len(registry) and not slugs)]
-        names = [_prune_name(store, name, before, needed_by[name], dry_run=dry_run) for name in chosen]
+        needed_by = {name: catalogue.needing(name) for name in EventRange().names(store.database)}
+        chosen = [name for name, slugs in needed_by.items() if name in also or (len(catalogue) and not slugs)]
+        names = []
+        for name in chosen:
+            names.append(_prune_name(store, name, before, needed_by[name], dry_run=dry_run))
         ((left,),) = _rows(store, "SELECT count(*) FROM events WHERE at < :before", before=before)
     left -= sum(each.events for each in names) if dry_run else 0
     on_record = _rows(store, "SELECT badge FROM awards UNION SELECT badge FROM tasks ORDER BY badge")
-    strangers = [slug for (slug,) in on_record if slug not in registry.slugs]
+    strangers = [slug for (slug,) in on_record if slug not in catalogue.slugs]
     return PruneReport(before, [each for each in names if each.events], left, strangers)
 
 
-def _require_known(store: Store, registry: Registry, names: Sequence[str]) -> None:
+def _require_known(store: Store, catalogue: Catalogue, names: Sequence[str]) -> None:
     recorded = EventRange().names(store.database)
-    known = {*recorded, *EventLog(store.database).prunes(), *filter(registry.needing, names)} - {BADGE_AWARDED}
+    known = {*recorded, *store.events.prunes(), *filter(catalogue.needing, names)} - {BADGE_AWARDED}
     for name in names:
         if name not in known:
             near = near_matches(name, recorded)
@@ -214,7 +213,7 @@ def _traces(store: Store, user: str, mentions: int) -> UserTraces:
     """Raises `UserError` where there are none."""
     counts = _counts(store, user)
     if not any(counts):
-        known = [row[0] for row in _rows(store, 'SELECT "user" FROM events UNION SELECT "user" FROM awards')]
+        known = [name for (name,) in _rows(store, 'SELECT "user" FROM events UNION SELECT "user" FROM awards')]
         raise UserError(f"no user {user!r}{near_matches(user, known)}. Nothing was changed")
     ((left_to_others,),) = _rows(store, f'SELECT count(*) FROM awards WHERE {OF_EVENTS} AND "user" <> :user', user=user)
     return UserTraces(*counts, left_to_others, mentions)

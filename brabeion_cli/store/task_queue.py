@@ -12,7 +12,6 @@ from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
-from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.store.store import Store
 
 LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
@@ -26,15 +25,15 @@ DUE = """
 
 
 class ClaimedTask(NamedTuple):
-    """A claimed task, with all that its evaluation needs. `state` is what `freeze()` returned, or None; `award` tells
-    of the award that it is about, where that is not the event itself; `due_at` is when it was due.
+    """A claimed task, with all that its evaluation needs. `frozen` is what `freeze()` returned, as JSON, or None;
+    `award` tells of the award that it is about, where that is not the event itself; `due_at` is when it was due.
     """
 
     number: int
     token: str
-    badge: str
+    slug: str
     attempts: int
-    state: str | None
+    frozen: str | None
     award: str | None
     due_at: str
     event: JournalEntry
@@ -42,7 +41,16 @@ class ClaimedTask(NamedTuple):
     @property
     def entry(self) -> JournalEntry:
         """What is to be judged: the event, or the award that it led to."""
-        return self.event if self.award is None else self.event._replace(name=BADGE_AWARDED, **json.loads(self.award))
+        if self.award is None:
+            return self.event
+        award = json.loads(self.award)
+        return self.event._replace(
+            name=BADGE_AWARDED,
+            user=award["user"],
+            state_json=award["text"],
+            position=award["position"],
+            depth=award["depth"],
+        )
 
     @property
     def user(self) -> str:
@@ -51,17 +59,19 @@ class ClaimedTask(NamedTuple):
 
 
 def defer(
-    store: Store, badge: str, entry: JournalEntry, state: str | None, now: datetime, failure: Failure | None = None
+    store: Store, slug: str, entry: JournalEntry, frozen: str | None, now: datetime, failure: Failure | None = None
 ) -> int:
     """Put an evaluation in the queue, due at once; return the task's number."""
     error, where = failure or (None, None)
     award = None
     if entry.name == BADGE_AWARDED:
-        award = json.dumps({name: getattr(entry, name) for name in ("user", "text", "position", "depth")})
+        award = json.dumps(
+            {"user": entry.user, "text": entry.state_json, "position": entry.position, "depth": entry.depth}
+        )
     cursor = store.database.execute_sql(
         "INSERT INTO tasks (event_number, badge, state, attempts, due_at, error, error_at, award) "
         "VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
-        (entry.number, badge, state, moment(now), error, where, award),
+        (entry.number, slug, frozen, moment(now), error, where, award),
     )
     number = cursor.lastrowid
     assert number is not None  # after an INSERT
@@ -111,11 +121,11 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
     chosen: list[ClaimedTask] = []
     characters = 0
     due = store.database.execute_sql(DUE, (now, limit + LOOK_AHEAD))
-    for number, badge, attempts, state, award, due_at, *event in due:  # SQLite looks no further than we do
-        task = ClaimedTask(number, token, badge, attempts + 1, state, award, due_at, JournalEntry(*event))
+    for number, slug, attempts, frozen, award, due_at, *event in due:  # SQLite looks no further than we do
+        task = ClaimedTask(number, token, slug, attempts + 1, frozen, award, due_at, JournalEntry(*event))
         if task.user in busy:
             continue
-        characters += len(task.event.text) + len(state or "")
+        characters += len(task.event.state_json) + len(frozen or "")
         alone = attempts > 0 or characters > MAX_CHARACTERS
         if not alone or not chosen:
             chosen.append(task)
@@ -198,54 +208,3 @@ def delay(attempts: int, retry_delay: float) -> float:
     """
     jitter = 1 + int.from_bytes(os.urandom(2)) / 65535 / 4
     return float(min(retry_delay * 2 ** min(attempts - 1, 30), MAX_DELAY) * jitter)
-
-
-def waiting(store: Store) -> int:
-    """How many tasks are not dead."""
-    count: int = store.database.execute_sql("SELECT count(*) FROM tasks WHERE due_at IS NOT NULL").fetchone()[0]
-    return count
-
-
-def retry(store: Store, numbers: Sequence[int] | None, now: datetime) -> list[int]:
-    """Make tasks due now, with all their attempts before them: the ones named, or (None) every dead one.
-
-    Raises `NoSuchTaskError`, having changed nothing, where one is not there or a worker holds it.
-    """
-    with store.transaction():
-        chosen = _chosen(store, numbers)
-        for number, token, due_at in chosen:
-            if token is not None and due_at > moment(now):
-                raise NoSuchTaskError(f"task {number} is running (until {due_at} at most); nothing was changed")
-        for number, _, _ in chosen:
-            store.database.execute_sql(
-                "UPDATE tasks SET attempts = 0, token = NULL, due_at = ? WHERE number = ?", (moment(now), number)
-            )
-    return [number for number, _, _ in chosen]
-
-
-def drop(store: Store, numbers: Sequence[int] | None) -> list[int]:
-    """Give tasks up for good: the ones named, or (None) every dead one. A worker that runs one loses its lease.
-
-    Raises `NoSuchTaskError`, having changed nothing, where one is not there.
-    """
-    with store.transaction():
-        chosen = _chosen(store, numbers)
-        for number, _, _ in chosen:
-            store.database.execute_sql("DELETE FROM tasks WHERE number = ?", (number,))
-    return [number for number, _, _ in chosen]
-
-
-def _chosen(store: Store, numbers: Sequence[int] | None) -> list[tuple[int, str | None, str]]:
-    columns = "SELECT number, token, due_at FROM tasks"
-    if numbers is None:
-        dead: list[tuple[int, str | None, str]] = store.database.execute_sql(
-            f"{columns} WHERE due_at IS NULL ORDER BY number"
-        ).fetchall()
-        return dead
-    chosen = []
-    for number in dict.fromkeys(numbers):
-        row = store.database.execute_sql(f"{columns} WHERE number = ?", (number,)).fetchone()
-        if row is None:
-            raise NoSuchTaskError(f"no task {number}; `brabeion queue list` shows them all. Nothing was changed")
-        chosen.append(row)
-    return chosen

@@ -29,8 +29,9 @@ from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.engine.evaluation import EvaluationContext
 from brabeion_cli.engine.history import History
-from brabeion_cli.store.journal import Journal
-from brabeion_cli.store.store import INSERT_EVENT, Store, open_store
+from brabeion_cli.engine.journal import Journal
+from brabeion_cli.store.event_log import INSERT_EVENT
+from brabeion_cli.store.store import Store, open_store
 from tests.benchmarks.measure import Row, Settings, figure
 
 NAME, END, DAY = "visited", datetime(2026, 11, 22, 18, 19), timedelta(days=1)
@@ -53,7 +54,7 @@ class User(NamedTuple):
 
 def record(user: User, event: Event) -> None:
     user.store.database.begin()
-    user.store.add_event(event)
+    user.store.events.add(event)
     user.store.database.rollback()
 
 
@@ -116,7 +117,7 @@ def fill(store: Store, sizes: Sequence[int]) -> None:
         for statement in (*(sql for _, sql in indexes), *late_counts.recount()):
             execute(statement)
         for size in sizes:
-            store.add_award(Grant(f"even-{size}", "one", 1, "", 0), moment(END - DAY), 1)
+            store.awards.add(Grant(f"even-{size}", "one", 1, "", 0), moment(END - DAY), 1)
     store.database.pragma("journal_mode", "wal")
 
 

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from brabeion_cli.store.store import INSERT_EVENT, open_store
+from brabeion_cli.store.event_log import INSERT_EVENT
+from brabeion_cli.store.store import open_store
 from tests.benchmarks import events
 from tests.benchmarks.measure import BRABEION, Comparison, Program, Row, Settings, compare, in_turns, single
 

@@ -218,13 +218,13 @@ def add_event(store: Store, rng: random.Random, number: int) -> None:
         rng.choice(NAMES), state, user=user, at=at(number) - late, now=at(number), max_bytes=2**20,
         id=f"order-{number}" if rng.random() < 0.7 else None,
     )  # fmt: skip
-    assert store.add_event(event) == number
-    entry = JournalEntry(number, event.name, user, event.at, event.id, event.text)
+    assert store.events.add(event) == number
+    entry = JournalEntry(number, event.name, user, event.at, event.id, event.state_json)
     if rng.random() < 0.15:
-        store.add_award(Grant(user, f"badge_{rng.randrange(20)}", rng.randint(1, 3)), event.at, number)
+        store.awards.add(Grant(user, f"badge_{rng.randrange(20)}", rng.randint(1, 3)), event.at, number)
     if rng.random() < 0.05:
-        store.add_award(Grant(user, "per-post", 1, str(state["post"])), event.at, number)
-        store.add_award(Grant(user, "each-time", 1, "", number), event.at, number)
+        store.awards.add(Grant(user, "per-post", 1, str(state["post"])), event.at, number)
+        store.awards.add(Grant(user, "each-time", 1, "", number), event.at, number)
     if rng.random() < 0.1:
         frozen = json.dumps(state, ensure_ascii=False, separators=(",", ":")) if rng.random() < 0.5 else None
         task_queue.defer(store, f"slow_{rng.randrange(5)}", entry, frozen, at(number))
@@ -241,7 +241,7 @@ def work(store: Store, rng: random.Random, number: int) -> None:
                 assert task_queue.finish(store, [task])
     with store.transaction():
         reason = " ".join(rng.choices(WORDS, k=5))
-        store.add_award(Grant(f"user-{number % 200}", "by-hand", 1), moment(at(number)), None, "root", reason)
+        store.awards.add(Grant(f"user-{number % 200}", "by-hand", 1), moment(at(number)), None, "root", reason)
         store.database.execute_sql(
             'UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE ("user", badge) IN '
             '(SELECT "user", badge FROM awards WHERE revoked_at IS NULL AND event_number = ?)',

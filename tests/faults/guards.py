@@ -35,7 +35,7 @@ GUARDS = [
     ),
     Guard(
         "fire is one transaction", "R2", "ingest/recorder",
-        "with self._engine.transaction():\n                recorded", "if True:\n                recorded",
+        "with self._processor.transaction():\n                recorded", "if True:\n                recorded",
     ),
     Guard("unique ids", "R2", FIRST, 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("finish is one transaction", "R3", "queue/completion", "with store.transaction():\n", "if True:\n"),

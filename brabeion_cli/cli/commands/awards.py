@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.project import config, loader
+from brabeion_cli.domain.catalogue import Catalogue
+from brabeion_cli.project import config
 from brabeion_cli.project.config import Config
-from brabeion_cli.project.registry import Registry
+from brabeion_cli.runtime.badge_process import catalogue_of
 from brabeion_cli.store import reports
 from brabeion_cli.store.store import open_store
 
@@ -38,8 +39,9 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} contradict each other")
     settings = options.resolve()
+    catalogue = _catalogue_of(settings)
     with open_store(settings.db) as store:
-        rows = reports.awards(store, _names_of(settings), reports.Filter(**chosen))
+        rows = reports.awards(store, catalogue, reports.Filter(**chosen))
         form = "json" if as_json else form
         if form == "json":
             click.echo(output.json_text([_json_row(row) for row in rows]))
@@ -56,14 +58,14 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
             _table([*rows])
 
 
-def _names_of(settings: Config) -> Registry:
+def _catalogue_of(settings: Config) -> Catalogue:
     """The badges, for their names. Awards can be listed where the default directory is not there."""
-    directories = [
+    directories = tuple(
         directory
         for directory in settings.badges
         if directory.origin != config.BY_DEFAULT or os.path.isdir(directory.path)
-    ]
-    return loader.load(directories)
+    )
+    return catalogue_of(settings._replace(badges=directories))
 
 
 def _json_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -123,8 +125,9 @@ def badges_command(as_json: bool) -> None:
         brabeion badges
     """
     settings = options.resolve()
+    catalogue = catalogue_of(settings)
     with open_store(settings.db) as store:
-        rows = reports.catalogue(store, loader.load(settings.badges))
+        rows = reports.holders(store, catalogue)
     if as_json:
         click.echo(output.json_text(rows))
         return
@@ -158,9 +161,9 @@ def leaderboard_command(badge: str | None, since: str | None, until: str | None,
     if as_json:
         click.echo(output.json_text(rows))
         return
-    columns = ("rank", "user", "awards", "badges", "last_awarded_at")
-    cells = [(*(row[name] for name in columns[:4]), _short(row["last_awarded_at"])) for row in rows]
+    columns = ("rank", "user", "awards", "badges")
+    cells = [(*(row[name] for name in columns), _short(row["last_awarded_at"])) for row in rows]
     if cells:
-        output.table((*columns[:4], "last award"), cells, numbers=("rank", "awards", "badges"))
+        output.table((*columns, "last award"), cells, numbers=("rank", "awards", "badges"))
     else:
         options.notice("no awards")

@@ -10,9 +10,8 @@ import click
 from brabeion_cli.cli import options, output
 from brabeion_cli.database import backup, integrity
 from brabeion_cli.database.migrations import SCHEMA_VERSION
-from brabeion_cli.engine import bootstrap
 from brabeion_cli.errors import TRY_AGAIN
-from brabeion_cli.project import loader
+from brabeion_cli.runtime.badge_process import catalogue_of
 from brabeion_cli.store import retention
 from brabeion_cli.store.retention import PruneReport
 from brabeion_cli.store.store import open_store
@@ -110,10 +109,9 @@ def prune_command(before: str, also: tuple[str, ...], dry_run: bool, as_json: bo
         brabeion db prune --before 2026-01-01 --dry-run
     """
     config = options.resolve()
-    bootstrap.try_loading(config)
+    catalogue = catalogue_of(config)
     with open_store(config.db) as store:
-        registry = loader.load(config.badges)
-        pruned = retention.prune(store, registry, before, also, now=options.now(), dry_run=dry_run)
+        pruned = retention.prune(store, catalogue, before, also, now=options.now(), dry_run=dry_run)
     if as_json:
         click.echo(output.json_text(_pruned_json(pruned) | ({"dry_run": True} if dry_run else {})))
     else:

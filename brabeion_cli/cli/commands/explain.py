@@ -1,4 +1,4 @@
-"""`explain` and `progress`: why, or why not, and how far."""
+"""`explain`: why a user has a badge, or why not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from brabeion_cli.cli import options, output
 from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure, failure_text
 from brabeion_cli.queries import client
-from brabeion_cli.queries.explanation import DEAD, HELD, NO_EVENTS, NOT_EARNED, QUEUED, REVOKED, Explanation
+from brabeion_cli.queries.explanation import Explanation, Status
 from brabeion_cli.store.award_log import REPLAY
+from brabeion_cli.store.task_admin import TaskStatus
 
-BAR = 20  # characters
 SHOWN = 10  # awards or tasks that are told of
 
 
@@ -36,12 +36,12 @@ def explain_command(user: str, badge: str, as_json: bool) -> None:
         click.echo(output.json_text(found._asdict()))
         return
     tell = {
-        HELD: _held,
-        REVOKED: _revoked,
-        QUEUED: _tasks,
-        DEAD: _tasks,
-        NOT_EARNED: _not_earned,
-        NO_EVENTS: _no_events,
+        Status.HELD: _held,
+        Status.REVOKED: _revoked,
+        Status.QUEUED: _tasks,
+        Status.DEAD: _tasks,
+        Status.NOT_EARNED: _not_earned,
+        Status.NO_EVENTS: _no_events,
     }
     for line in tell[found.status](found):
         options.say(line)
@@ -73,10 +73,10 @@ def _tasks(found: Explanation) -> Iterator[str]:
         about = f"{found.badge} for {found.user}, for {event['name']} at {_time(event['at'])}{_id(event)}"
         failed = "" if task["error"] is None else f": {failure_text(Failure(task['error'], task['where']))}"
         number, attempts = task["task"], task["attempts"]
-        if task["status"] == "dead":
+        if task["status"] is TaskStatus.DEAD:
             yield f"given up after {attempts} attempts: {about}{failed}"
             yield f"  `brabeion queue retry {number}` runs it again (task {number})"
-        elif task["status"] == "running":
+        elif task["status"] is TaskStatus.RUNNING:
             yield f"running: {about} (task {number}, attempt {attempts}){failed}"
         else:
             yield f"queued: {about} (task {number}, {attempts} attempts so far, due at {_time(task['due_at'])}){failed}"
@@ -140,40 +140,3 @@ def _id(event: dict[str, Any]) -> str:
 
 def _time(moment: str) -> str:
     return moment[:19].replace("T", " ")
-
-
-@click.command("progress")
-@click.option("--user", required=True, help="Whose progress.")
-@options.as_json
-@options.everywhere
-def progress_command(user: str, as_json: bool) -> int:
-    """Show how far a user is on the way to each badge that knows, the closest first.
-
-    \b
-        brabeion progress --user alice
-    """
-    config = options.resolve()
-    found = client.ask_progress(config, events.text_or_number(user, "user"), options.now())
-    for badge, failure in found.failures:
-        options.complain(f"badge {badge} failed: {failure_text(failure)}")
-    if as_json:
-        click.echo(output.json_text(found.rows))
-    elif found.rows:
-        cells = [(row["badge"], row["level_name"], _count(row), _bar(row), _state(row)) for row in found.rows]
-        output.table(("badge", "next", "progress", "", "share"), cells, numbers=("progress", "share"))
-    elif not found.failures:
-        options.notice("no badge knows its progress")
-    return 1 if found.failures else 0
-
-
-def _count(row: dict[str, Any]) -> str:
-    return f"{row['current']:,.10g} of {row['target']:,.10g}"
-
-
-def _bar(row: dict[str, Any]) -> str:
-    full = int(row["share"] * BAR)
-    return "#" * full + "." * (BAR - full)
-
-
-def _state(row: dict[str, Any]) -> str:
-    return "held" if row["held"] else f"{int(row['share'] * 100)}%"

@@ -12,7 +12,7 @@ import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.domain import events
-from brabeion_cli.domain.outcomes import AWARDED, ERROR, HELD, QUEUED, REVOKED, Failure, Outcome, failure_text
+from brabeion_cli.domain.outcomes import Failure, Outcome, OutcomeKind, failure_text
 from brabeion_cli.errors import EventError, FileProblemError
 from brabeion_cli.ingest.client import IngestClient
 from brabeion_cli.ingest.messages import FireAnswer
@@ -47,8 +47,8 @@ def fire_command(
     config = options.resolve()
     value = events.parse_json(_state_text(state, config.max_state_bytes)) if state is not None else {}
     made = events.make(event, value, user=user, at=at, id=event_id, now=options.now(), max_bytes=config.max_state_bytes)
-    with _database_for(config, dry_run) as there, contextlib.closing(_intake(there, dry_run)) as intake:
-        answer, failures = intake.fire(made, strict=strict, dry_run=dry_run)
+    with _database_for(config, dry_run) as there, contextlib.closing(_client(there, dry_run)) as client:
+        answer, failures = client.fire(made, strict=strict, dry_run=dry_run)
     if answer.unheard is not None:
         verb = "would be recorded" if dry_run else "recorded"
         options.notice(f"{verb}, but no badge listens to {made.name!r}{answer.unheard}")
@@ -58,10 +58,10 @@ def fire_command(
         click.echo(output.json_text(_fire_json(answer, dry_run)))
     else:
         _tell(answer, dry_run)
-    return 1 if any(outcome.outcome == ERROR for outcome in answer.recorded.outcomes) else 0
+    return 1 if any(outcome.outcome is OutcomeKind.ERROR for outcome in answer.recorded.outcomes) else 0
 
 
-def _intake(config: Config, dry_run: bool) -> IngestClient:
+def _client(config: Config, dry_run: bool) -> IngestClient:
     return IngestClient(config) if dry_run else IngestClient(config, lambda: options.notice(f"created {config.db}"))
 
 
@@ -112,9 +112,13 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
     if recorded.duplicate:
         options.say(f"duplicate: an event with id {recorded.event.id!r} was recorded before; nothing happened")
         return
-    new = [outcome._replace(outcome=HELD) for outcome in recorded.outcomes if outcome.outcome == AWARDED]
+    new = [
+        outcome._replace(outcome=OutcomeKind.HELD)
+        for outcome in recorded.outcomes
+        if outcome.outcome is OutcomeKind.AWARDED
+    ]
     told = [line for outcome in recorded.outcomes if outcome not in new and (line := outcome_line(outcome))]
-    failed = [outcome for outcome in recorded.outcomes if outcome.outcome == ERROR]
+    failed = [outcome for outcome in recorded.outcomes if outcome.outcome is OutcomeKind.ERROR]
     verb = "would record" if dry_run else "recorded"
     for line in told or [f"{verb} {recorded.event.name} for {recorded.event.user}" + "; nothing earned" * (not failed)]:
         options.say(("would be: " if dry_run and told else "") + line)
@@ -129,9 +133,9 @@ def outcome_line(outcome: Outcome) -> str | None:
     """One line for a person; None where there is nothing to tell on stdout."""
     name = f"{outcome.badge}: {outcome.level_name}" + (f" [{outcome.key}]" if outcome.key is not None else "")
     lines = {
-        AWARDED: f"{outcome.user} earned {name}",
-        HELD: f"{outcome.user} already has {name}",
-        REVOKED: f"{outcome.user} had {name} revoked; it is not awarded again",
-        QUEUED: f"{outcome.badge} is queued" + (f" (task {outcome.task})" if outcome.task else ""),
+        OutcomeKind.AWARDED: f"{outcome.user} earned {name}",
+        OutcomeKind.HELD: f"{outcome.user} already has {name}",
+        OutcomeKind.REVOKED: f"{outcome.user} had {name} revoked; it is not awarded again",
+        OutcomeKind.QUEUED: f"{outcome.badge} is queued" + (f" (task {outcome.task})" if outcome.task else ""),
     }
     return lines.get(outcome.outcome)

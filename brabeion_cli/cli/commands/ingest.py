@@ -14,11 +14,11 @@ import click
 from brabeion_cli.cli import options, output
 from brabeion_cli.cli.failures import Failures
 from brabeion_cli.domain.outcomes import failure_text
-from brabeion_cli.engine.messages import Notified
 from brabeion_cli.errors import FileProblemError
 from brabeion_cli.ingest.client import IngestClient
 from brabeion_cli.ingest.line_reader import Input
 from brabeion_cli.ingest.messages import CommittedLines
+from brabeion_cli.runtime.messages import Notified
 
 COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "errors")
 
@@ -49,7 +49,7 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     try:
         with (
             output.progress("ingest", source.size) as meter,
-            contextlib.closing(IngestClient(config, lambda: options.notice(f"created {config.db}"))) as intake,
+            contextlib.closing(IngestClient(config, lambda: options.notice(f"created {config.db}"))) as client,
         ):
 
             def take(results: Iterable[CommittedLines | Notified]) -> None:
@@ -61,11 +61,11 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
                         meter(source.position, f"{counts['lines']:,} lines")
                     teller.tell(result)
 
-            intake.start()  # what is wrong with badges or database is told before the first line comes
+            client.start()  # what is wrong with badges or database is told before the first line comes
             try:
-                take(intake.ingest(source.blocks(), stop_on_error=stop_on_error))
+                take(client.ingest(source.blocks(), stop_on_error=stop_on_error))
             except (KeyboardInterrupt, SystemExit):
-                take(intake.left())
+                take(client.left())
                 raise
     except FileProblemError as error:
         if not counts["recorded"]:
@@ -124,10 +124,9 @@ class _Teller:
             return
         for line in result.rejected:
             options.complain(f"line {line.number}: {line.reason}")
-        for number, badge, failure in result.failed:
-            self._failures.tell(
-                badge, f"line {number}: badge {badge} failed: {failure_text(failure)}; queued for another try"
-            )
+        for failed in result.failed:
+            why = f"{failure_text(failed.failure)}; queued for another try"
+            self._failures.tell(failed.slug, f"line {failed.line}: badge {failed.slug} failed: {why}")
         self._unheard.update(result.unheard)
 
     def sum_up(self) -> None:

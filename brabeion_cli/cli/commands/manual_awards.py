@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-
 import click
 
 from brabeion_cli.cli import options, output
 from brabeion_cli.cli.commands.fire import outcome_line
-from brabeion_cli.engine import bootstrap, manual_awards
-from brabeion_cli.engine.notifications import notify
-from brabeion_cli.project import loader
-from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.engine import manual_awards
+from brabeion_cli.runtime.badge_process import BadgeProcess, catalogue_of
 from brabeion_cli.store.store import open_store
 
 
@@ -34,16 +29,14 @@ def award_command(
         brabeion award --user alice --badge points --level Gold --reason "won the quiz"
     """
     config = options.resolve()
-    bootstrap.try_loading(config)
-    with open_store(config.db) as store:
-        registry = loader.load(config.badges)
-        found = manual_awards.registered(registry, badge)
+    with BadgeProcess(config) as badges:
+        found = manual_awards.registered(badges.loaded.catalogue, badge)
         number = manual_awards.level_number(found, level)
-        outcomes, awards = manual_awards.give(
-            store, found, user, number, key, by=by or options.caller(), reason=reason, now=options.now()
-        )
-    with Guard(config.award_timeout) as guard, contextlib.redirect_stdout(sys.stderr):
-        for failure in notify(registry, guard, awards):
+        with open_store(config.db) as store:
+            outcomes, awards = manual_awards.give(
+                store, found, user, number, key, by=by or options.caller(), reason=reason, now=options.now()
+            )
+        for failure in badges.notify(awards):
             options.notice(failure)
     if as_json:
         click.echo(output.json_text({"results": [outcome.as_json() for outcome in outcomes]}))
@@ -70,16 +63,16 @@ def revoke_command(
         brabeion revoke --user alice --badge points --level 3 --reason "the quiz was void"
     """
     config = options.resolve()
+    number = None if level is None else manual_awards.number_of(level)
+    if level is not None and number is None:
+        number = manual_awards.level_number(manual_awards.registered(catalogue_of(config), badge), level)
     with open_store(config.db) as store:
-        number = None if level is None else manual_awards.number_of(level)
-        if level is not None and number is None:
-            number = manual_awards.level_number(manual_awards.registered(loader.load(config.badges), badge), level)
         revoked = manual_awards.revoke(
             store, user, badge, number, key, by=by or options.caller(), reason=reason, now=options.now()
         )
     if as_json:
         rows = [
-            {"user": award.user, "badge": award.badge, "level": award.level, "key": award.key or None}
+            {"user": award.user, "badge": award.slug, "level": award.level, "key": award.key or None}
             for award in revoked
         ]
         click.echo(output.json_text({"revoked": rows}))
@@ -87,5 +80,5 @@ def revoke_command(
         options.say(f"{badge} of {user} was revoked before; nothing happened")
     for award in () if as_json else revoked:
         options.say(
-            f"revoked {award.badge} of {award.user}, level {award.level}" + (f" [{award.key}]" if award.key else "")
+            f"revoked {award.slug} of {award.user}, level {award.level}" + (f" [{award.key}]" if award.key else "")
         )

@@ -11,11 +11,11 @@ from types import FrameType
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.domain.outcomes import AWARDED, failure_text
+from brabeion_cli.domain.outcomes import OutcomeKind, failure_text
 from brabeion_cli.project.config import Config
 from brabeion_cli.queue.completion import LeaseLost, TaskDone, TaskFailed
 from brabeion_cli.queue.dispatcher import Dispatcher, ReceiversFailed, Report, WorkersDied
-from brabeion_cli.store import reports, task_queue
+from brabeion_cli.store import task_admin
 from brabeion_cli.store.store import open_store
 
 COUNTS = ("done", "awarded", "retried", "dead", "remaining")
@@ -36,17 +36,17 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
     config = options.resolve()
     counts: Counter[str] = Counter()
     with open_store(config.db) as store:
-        worker = Dispatcher(config, store, workers=workers, limit=limit, max_time=max_time)
+        dispatcher = Dispatcher(config, store, now=options.now, workers=workers, limit=limit, max_time=max_time)
         with (
-            _stopping(worker) as stopped,
-            output.progress("process-queue", task_queue.waiting(store)) as meter,
-            contextlib.closing(worker.run()) as results,
+            _stopping(dispatcher) as stopped,
+            output.progress("process-queue", task_admin.waiting(store)) as meter,
+            contextlib.closing(dispatcher.run()) as results,
         ):
             for report in results:
                 _count(counts, report)
                 _tell(report, config)
                 meter(counts["done"] + counts["dead"], f"{counts['done']:,} done, {counts['retried']:,} put off")
-        counts["remaining"] = task_queue.waiting(store)
+        counts["remaining"] = task_admin.waiting(store)
     if as_json:
         click.echo(output.json_text({name: counts[name] for name in COUNTS}))
     elif any(counts[name] for name in COUNTS if name != "remaining"):
@@ -57,13 +57,13 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
 
 
 @contextlib.contextmanager
-def _stopping(worker: Dispatcher) -> Iterator[list[int]]:
+def _stopping(dispatcher: Dispatcher) -> Iterator[list[int]]:
     """SIGTERM and Ctrl-C end the run after the current tasks; sent again, at once. Yields those that came."""
     came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        worker.stop()
+        dispatcher.stop()
 
     before = [(number, signal.signal(number, stop)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
@@ -76,7 +76,7 @@ def _stopping(worker: Dispatcher) -> Iterator[list[int]]:
 def _count(counts: Counter[str], report: Report) -> None:
     if isinstance(report, TaskDone):
         counts["done"] += 1
-        counts["awarded"] += sum(outcome == AWARDED for _, outcome in report.entered)
+        counts["awarded"] += sum(each.outcome is OutcomeKind.AWARDED for each in report.entered)
         counts["endless"] += report.endless is not None
     elif isinstance(report, WorkersDied) or (isinstance(report, TaskFailed) and report.due_at is None):
         counts["dead"] += 1
@@ -93,11 +93,11 @@ def _tell(report: Report, config: Config) -> None:
             else f"dead; `brabeion queue retry {task.number}` runs it again"
         )
         options.complain(
-            f"task {task.number} ({task.badge}, {task.entry.user}): {failure_text(report.failure)}; "
+            f"task {task.number} ({task.slug}, {task.user}): {failure_text(report.failure)}; "
             f"attempt {task.attempts} of {config.max_attempts}, {then}"
         )
     elif isinstance(report, TaskDone) and report.endless:
-        options.complain(f"task {report.task.number} ({report.task.badge}, {report.task.entry.user}): {report.endless}")
+        options.complain(f"task {report.task.number} ({report.task.slug}, {report.task.user}): {report.endless}")
     elif isinstance(report, WorkersDied):
         options.complain(f"task {report.number}: its workers kept dying; dead after {config.max_attempts} attempts")
     elif isinstance(report, LeaseLost):
@@ -132,7 +132,7 @@ def list_command(badge: str | None, dead: bool, limit: int | None, as_json: bool
         brabeion queue list
     """
     with open_store(options.resolve().db) as store:
-        rows = list(reports.queue(store, options.now(), badge=badge, dead=dead, limit=limit))
+        rows = list(task_admin.queue(store, options.now(), badge=badge, dead=dead, limit=limit))
     if as_json:
         click.echo(output.json_text(rows))
         return
@@ -162,7 +162,7 @@ def retry_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None
         brabeion queue retry --all
     """
     with open_store(options.resolve().db) as store:
-        numbers = task_queue.retry(store, _chosen(tasks, all_dead), options.now())
+        numbers = task_admin.retry(store, _chosen(tasks, all_dead), options.now())
     _tell_numbers("retried", numbers, as_json)
 
 
@@ -178,7 +178,7 @@ def drop_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None:
         brabeion queue drop 12
     """
     with open_store(options.resolve().db) as store:
-        numbers = task_queue.drop(store, _chosen(tasks, all_dead))
+        numbers = task_admin.drop(store, _chosen(tasks, all_dead))
     _tell_numbers("dropped", numbers, as_json)
 
 

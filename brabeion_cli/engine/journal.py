@@ -5,8 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 
-import peewee
-
+from brabeion_cli.database.connection import Database
 from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry, order
 from brabeion_cli.store.award_log import AwardLog
@@ -18,16 +17,16 @@ class Journal:
 
     def __init__(
         self,
-        database: peewee.Database,
+        database: Database,
         timezone: str = "UTC",
         level_name: Callable[[str, int], str | None] = lambda badge, level: None,
     ) -> None:
         self.timezone = timezone
-        self.recorded = EventLog(database)
-        self.awarded = AwardLog(database, level_name)
+        self.events = EventLog(database)
+        self.awards = AwardLog(database, level_name)
 
     def _of(self, name: str) -> EventLog | AwardLog:
-        return self.awarded if name == BADGE_AWARDED else self.recorded
+        return self.awards if name == BADGE_AWARDED else self.events
 
     def count(self, user: str, names: Iterable[str], asof: AsOf) -> int:
         """How many events of those names."""

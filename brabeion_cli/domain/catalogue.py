@@ -1,0 +1,82 @@
+"""The catalogue: what is known of the badges without their code. Plain values, which go from process to process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from brabeion_cli.base import Badge, BadgeDetail
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A badge's definition, under the names that `Badge` has for it."""
+
+    slug: str
+    levels: tuple[BadgeDetail, ...]
+    events: tuple[str, ...]
+    asks: tuple[str, ...]
+    multiple: bool
+    async_: bool
+    cumulative: bool
+
+    @classmethod
+    def of(cls, badge: Badge) -> CatalogueEntry:
+        """The entry of a badge that is loaded."""
+        return cls(
+            badge.slug,
+            tuple(badge.detail(level) for level in range(1, len(badge.levels) + 1)),
+            tuple(map(str, badge.events)),
+            tuple(map(str, badge.asks)),
+            badge.multiple,
+            badge.async_,
+            badge.cumulative,
+        )
+
+    def detail(self, level: int) -> BadgeDetail:
+        """Name, description and image of a level, counted from 1."""
+        return self.levels[level - 1]
+
+    def needs(self, event: str) -> bool:
+        """Whether the badge listens to an event, or says that it asks the history about it."""
+        return event in self.events or event in self.asks
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every registered badge, in the order of registration."""
+
+    entries: tuple[CatalogueEntry, ...] = ()
+
+    @classmethod
+    def of(cls, badges: Iterable[Badge]) -> Catalogue:
+        """The catalogue of badges that are loaded."""
+        return cls(tuple(map(CatalogueEntry.of, badges)))
+
+    def __iter__(self) -> Iterator[CatalogueEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def slugs(self) -> list[str]:
+        """Every slug."""
+        return [entry.slug for entry in self.entries]
+
+    def get(self, slug: str) -> CatalogueEntry | None:
+        """The badge with that slug, or None."""
+        return next((entry for entry in self.entries if entry.slug == slug), None)
+
+    def level_name(self, slug: str, level: int) -> str | None:
+        """What a level is called, None where there is no such badge or level."""
+        entry = self.get(slug)
+        return entry.detail(level).name if entry is not None and level <= len(entry.levels) else None
+
+    def needing(self, event: str) -> list[str]:
+        """The slugs of the badges that need an event: see `CatalogueEntry.needs`."""
+        return [entry.slug for entry in self.entries if entry.needs(event)]
+
+    def listening_to(self, event: str) -> list[str]:
+        """The slugs of the badges that listen to an event."""
+        return [entry.slug for entry in self.entries if event in entry.events]

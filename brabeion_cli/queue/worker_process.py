@@ -1,0 +1,82 @@
+"""A worker's process, as the dispatcher sees it: started, sent requests, heard, ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from brabeion_cli.domain.catalogue import Catalogue
+from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.project.config import Config
+from brabeion_cli.queue import worker
+from brabeion_cli.queue.messages import Batch, StopFlag
+from brabeion_cli.runtime.messages import BadgesLoaded, Notify
+from brabeion_cli.sandbox import process
+from brabeion_cli.sandbox.process import ChildDiedError, ChildOverranError, ChildProcess
+from brabeion_cli.sandbox.supervisor import await_ready
+
+
+class WorkerProcess:
+    """It may die, and be started again. `loaded` is what it said of the badges."""
+
+    def __init__(self, config: Config, stop: StopFlag) -> None:
+        self._config, self._stop = config, stop
+        self._child: ChildProcess | None = None
+        self._deadline = 0.0
+        self.loaded = BadgesLoaded(Catalogue(), False, [])
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._child is not None
+
+    def fileno(self) -> int:
+        """For `select`: readable when an answer waits, or the process has died."""
+        assert self._child is not None
+        return self._child.fileno()
+
+    def start(self, stopped: Callable[[], bool]) -> bool:
+        """Fork where there is no process, and wait until it has loaded the badges; no database may be open. False where
+        `stopped()` says so before. Raises `BadgeLoadError`, `ConfigError`.
+        """
+        if self._child is None:
+            self._child = ChildProcess(partial(worker.run_worker, self._config, self._stop))
+            loaded = await_ready(self._child, stopped)
+            if loaded is None:
+                return False
+            self.loaded = loaded
+        return True
+
+    def send(self, request: Batch | Notify) -> None:
+        """Send a request to the process that was started."""
+        assert self._child is not None
+        self._extend_deadline()
+        self._child.send(request)
+
+    def receive(self) -> Any:
+        """The next answer, or the `Failure` for which there will be none; None where it is still to come."""
+        assert self._child is not None
+        try:
+            answer = self._child.receive(0)
+        except ChildDiedError as death:
+            self._child = None
+            return Failure(str(death))
+        except ChildOverranError:
+            if time.monotonic() < self._deadline:
+                return None
+            self.close()
+            timeout = self._config.task_timeout
+            return Failure(f"TimeoutError: no answer within {timeout:g} s; its process was killed")
+        self._extend_deadline()
+        return answer
+
+    def close(self) -> None:
+        """End the process at once."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _extend_deadline(self) -> None:
+        self._deadline = time.monotonic() + self._config.task_timeout + process.GRACE

@@ -1,0 +1,87 @@
+"""A process that has loaded the badges, for commands that need to know them: it hands out the catalogue, and calls
+receivers. The command itself never runs badge code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from brabeion_cli.domain.catalogue import Catalogue
+from brabeion_cli.domain.outcomes import NewAward
+from brabeion_cli.engine.notifications import notify
+from brabeion_cli.errors import LostProcessError
+from brabeion_cli.project import loader
+from brabeion_cli.project.config import Config
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.runtime import bootstrap
+from brabeion_cli.runtime.messages import BadgesLoaded, Notified, Notify, receivers_lost
+from brabeion_cli.sandbox.channel import Channel
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.sandbox.scoreboard import Scoreboard
+from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
+from brabeion_cli.signals import badge_awarded
+
+
+def catalogue_of(config: Config) -> Catalogue:
+    """The badges of a configuration. Raises `BadgeLoadError`, `ConfigError`."""
+    with BadgeProcess(config) as badges:
+        return badges.loaded.catalogue
+
+
+class BadgeProcess:
+    """Use it as a context manager; enter it while no database is open, because SQLite's connections survive no fork.
+
+        with BadgeProcess(config) as badges:
+            print(badges.loaded.catalogue.slugs)
+
+    Entering raises `BadgeLoadError`, `ConfigError`. A receiver may take `seconds` (None: as long as `award()`).
+    """
+
+    def __init__(self, config: Config, seconds: float | None = None) -> None:
+        self._supervisor = Supervisor(partial(serve_badges, config, seconds or config.award_timeout))
+        self.loaded: BadgesLoaded
+
+    def __enter__(self) -> Self:
+        self.loaded = self._supervisor.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._supervisor.close()
+
+    def notify(self, awards: Iterable[NewAward]) -> list[str]:
+        """Call the receivers of `badge_awarded` for awards that are on disk; a line for each that failed."""
+        failures = []
+        for award in awards if self.loaded.has_receivers else ():
+            try:
+                if not self._supervisor.running:
+                    self.loaded = self._supervisor.start()
+                self._supervisor.send(Notify([award]))
+                notified: Notified = self._supervisor.answer()
+                failures += notified.failures
+            except (BadgeDiedError, LostProcessError) as error:
+                failures.append(receivers_lost(error))
+        return failures
+
+
+def serve_badges(config: Config, seconds: float, scoreboard: Scoreboard, channel: Channel) -> None:
+    """The child's life: load the badges, say which they are, call receivers when asked to."""
+    with bootstrap.errors_to_parent(channel):
+        registry = bootstrap.load_badges(config, channel)
+        scoreboard.check = channel.require_open
+        channel.send(badges_loaded(registry))
+        with Guard(seconds, scoreboard) as guard:
+            while True:
+                channel.end_after(None)
+                request: Notify = channel.receive()
+                channel.end_after(bootstrap.ALONE + len([*badge_awarded]) * seconds)
+                channel.send(Notified(notify(registry, guard, request.awards)))
+
+
+def badges_loaded(registry: Registry) -> BadgesLoaded:
+    """What a parent is told of the badges."""
+    return BadgesLoaded(Catalogue.of(registry), bool(badge_awarded), loader.unregistered(registry))

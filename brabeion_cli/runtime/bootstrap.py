@@ -1,0 +1,73 @@
+"""How a child process that runs badge code begins, and how it tells its parent what went wrong."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from brabeion_cli.database import connection
+from brabeion_cli.engine import in_process
+from brabeion_cli.engine.session import Session
+from brabeion_cli.errors import BrabeionError
+from brabeion_cli.project import loader
+from brabeion_cli.project.config import Config
+from brabeion_cli.project.registry import Registry
+from brabeion_cli.sandbox import process
+from brabeion_cli.sandbox.channel import Channel
+from brabeion_cli.sandbox.guard import Guard
+from brabeion_cli.sandbox.limits import confine
+from brabeion_cli.sandbox.scoreboard import Scoreboard
+from brabeion_cli.store.store import open_store
+
+ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
+
+
+@contextmanager
+def errors_to_parent(channel: Channel) -> Iterator[None]:
+    """Sends an error of ours that the block raises to the parent, with its traceback as a note."""
+    try:
+        yield
+    except BrabeionError as error:
+        error.add_note(traceback.format_exc())
+        channel.send(error)
+
+
+def load_badges(config: Config, channel: Channel) -> Registry:
+    """Set this process its limits, and load the badge files. Raises `BadgeLoadError`, `ConfigError`.
+
+    Receivers of `badge_awarded` that fire in their turn do so into this configuration.
+    """
+    channel.end_after(process.START)
+    confine(config.db, config.badge_memory, connection.is_opening)
+    registry = loader.load(config.badges)
+    in_process.adopt(config)
+    return registry
+
+
+def run_session(
+    config: Config,
+    scoreboard: Scoreboard,
+    channel: Channel,
+    work: Callable[[Session], None],
+    *,
+    create: bool = False,
+    deferred: float | None = None,
+) -> None:
+    """The life of a child: load the badges, open the store, `work`. Errors of ours go to the parent.
+
+    With `create` a database that is missing is made. Deferred badges may take `deferred` seconds, where that is given.
+    """
+    with errors_to_parent(channel):
+        registry = load_badges(config, channel)
+        scoreboard.check = channel.require_open
+        with (
+            open_store(config.db, create=create) as store,
+            Guard(config.award_timeout, scoreboard, deferred) as guard,
+        ):
+            work(Session(registry, store, guard, config.timezone))
+
+
+def longest(config: Config, registry: Registry) -> float:
+    """Seconds in which every badge has answered once, or was stopped, and then some."""
+    return len(registry) * max(config.award_timeout, config.task_timeout) + ALONE

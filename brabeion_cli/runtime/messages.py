@@ -1,0 +1,41 @@
+"""What a process that runs badge code and its parent tell each other, whatever it was started for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from brabeion_cli.domain.outcomes import NewAward
+from brabeion_cli.errors import LostProcessError
+from brabeion_cli.sandbox.supervisor import BadgeDiedError
+
+if TYPE_CHECKING:
+    from brabeion_cli.domain.catalogue import Catalogue
+
+
+class BadgesLoaded(NamedTuple):
+    """The process has loaded the badges. `has_receivers`: whether any receiver listens to `badge_awarded`;
+    `unregistered`: a line for each badge class that a badge file defines and nobody registers.
+    """
+
+    catalogue: Catalogue
+    has_receivers: bool
+    unregistered: list[str]
+
+
+class Notify(NamedTuple):
+    """A request: these awards are on disk, so call the receivers of `badge_awarded`."""
+
+    awards: list[NewAward]
+
+
+class Notified(NamedTuple):
+    """The receivers were called. `failures` has a line for each that failed."""
+
+    failures: list[str]
+
+
+def receivers_lost(error: BadgeDiedError | LostProcessError) -> str:
+    """A line for receivers that ended their process, or that were ended with it."""
+    if isinstance(error, BadgeDiedError):
+        return f"a receiver of badge_awarded (for badge {error.slug!r}) never came back: {error}"
+    return f"receivers of badge_awarded: {error.__cause__}"
