@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import POINTS, Project
 
-PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
+PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
 #: The modules of each package that other packages import. The others are its own business.
 SHOWN = {
