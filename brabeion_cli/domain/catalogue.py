@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from brabeion_cli.base import Badge, BadgeDetail
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueEntry:
+class CatalogueEntry(NamedTuple):
     """A badge's definition, under the names that `Badge` has for it."""
 
     slug: str
@@ -42,16 +41,16 @@ class CatalogueEntry:
         return event in self.events or event in self.asks
 
 
-@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Every registered badge, in the order of registration."""
 
-    entries: tuple[CatalogueEntry, ...] = ()
+    def __init__(self, entries: Iterable[CatalogueEntry] = ()) -> None:
+        self.entries = tuple(entries)
 
     @classmethod
     def of(cls, badges: Iterable[Badge]) -> Catalogue:
         """The catalogue of badges that are loaded."""
-        return cls(tuple(map(CatalogueEntry.of, badges)))
+        return cls(map(CatalogueEntry.of, badges))
 
     def __iter__(self) -> Iterator[CatalogueEntry]:
         return iter(self.entries)

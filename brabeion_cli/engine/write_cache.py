@@ -49,14 +49,22 @@ class WriteCache:
         place = events.place(event.user, event.name, event.at, latest)
         number = events.add(event, place)
         self._repeats = number is None
-        if number is not None:
-            if len(self._latest) >= MAX_REMEMBERED:
-                self._latest.clear()
+        if number is None:
+            return None
+        if latest is None:
             if not place.late:
-                self._latest[of_user] = Latest(event.at, place.tally, place.late_tally)
-            elif latest is not None:
-                self._latest[of_user] = Latest(latest.at, latest.tally + 1, latest.late_tally + 1)
+                self._remember(of_user, Latest(event.at, place.tally, place.late_tally))
+        elif place.late:
+            latest.tally += 1
+            latest.late_tally += 1
+        else:
+            latest.at, latest.tally = event.at, place.tally
         return number
+
+    def _remember(self, of_user: tuple[str, str], latest: Latest) -> None:
+        if len(self._latest) >= MAX_REMEMBERED:
+            self._latest.clear()
+        self._latest[of_user] = latest
 
     def date_back(self, grant: Grant, awarded_at: str, event_number: int) -> bool:
         """See `AwardLog.date_back`."""
