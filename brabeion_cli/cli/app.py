@@ -9,13 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 import click
 
 from brabeion_cli import __version__
-from brabeion_cli.cli import options
+from brabeion_cli.cli import interruption, options
 from brabeion_cli.errors import BrabeionError
 
 #: Where each command lives; a module is imported when one of its commands is used.
@@ -64,11 +63,12 @@ class Main(click.Group):
             return super().main(args, prog_name, **extra)
         _prepare_process()
         args = [_as_utf8(argument) for argument in (sys.argv[1:] if args is None else args)]
-        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, _end)
+        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, interruption.end)
         given = options.Given()
         try:
-            status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
-            sys.stdout.flush()
+            with interruption.insisting():
+                status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
+                sys.stdout.flush()
         except click.ClickException as error:
             shown = io.StringIO()
             error.show(shown)
@@ -93,8 +93,8 @@ class Main(click.Group):
             if given.debug:
                 _show_traceback(error)
         finally:
-            signal.signal(signal.SIGINT, before[0])
-            signal.signal(signal.SIGTERM, before[1])
+            for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+                signal.signal(number, handler)
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -104,18 +104,7 @@ def begin() -> None:
     """
     gc.freeze()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, _end)
-
-
-def _end(signum: int, frame: FrameType | None) -> None:
-    """End by an exception, so that whatever is open is closed on the way out."""
-    code = None if frame is None else frame.f_code
-    if code is not None and (code.co_name, code.co_filename) == ("cb", "<frozen importlib._bootstrap>"):
-        signal.raise_signal(signum)  # a little later: there, Python shows exceptions and goes on
-    elif signum == signal.SIGINT:
-        raise KeyboardInterrupt
-    else:
-        raise SystemExit(128 + signum)
+        signal.signal(signal.SIGINT, interruption.end)
 
 
 def _prepare_process() -> None:

@@ -60,6 +60,7 @@ class Database(peewee.SqliteDatabase):
     def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
         self.patience = patience
         self._keeps_log = False
+        self._raw: sqlite3.Connection | None = None  # peewee's own way to it takes as long as a short statement
         mode = "rwc" if create else "rw"
         # Of the connection: they write nothing.
         pragmas = {
@@ -70,7 +71,12 @@ class Database(peewee.SqliteDatabase):
 
     def _connect(self) -> Any:  # peewee calls it where it opens a connection
         with opening():
-            return super()._connect()  # type: ignore[misc]  # its stubs lack it
+            self._raw = super()._connect()  # type: ignore[misc]  # its stubs lack it
+        return self._raw
+
+    def close(self) -> Any:
+        self._raw = None
+        return super().close()
 
     def write_transaction(self) -> AbstractContextManager[Any]:
         """One short IMMEDIATE transaction: all of the block, or nothing."""
@@ -95,7 +101,7 @@ class Database(peewee.SqliteDatabase):
 
     def raw(self) -> sqlite3.Connection:
         """The connection below peewee."""
-        connection: sqlite3.Connection = self._state.conn or self.connection()  # type: ignore[attr-defined, no-untyped-call]
+        connection: sqlite3.Connection = self._raw or self.connection()  # type: ignore[no-untyped-call]
         return connection
 
     def data_version(self) -> tuple[object, int]:

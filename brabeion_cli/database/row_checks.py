@@ -14,6 +14,7 @@ from brabeion_cli.database import late_counts
 from brabeion_cli.database.connection import Database
 from brabeion_cli.database.totals import COUNTED_HOLDERS, COUNTED_STANDINGS
 from brabeion_cli.domain import strict_json
+from brabeion_cli.domain.award_rules import POSITION_BITS
 from brabeion_cli.domain.events import MAX_NAME
 
 
@@ -133,7 +134,8 @@ RULES = {
     ),
     "awards whose occasion is neither 0 nor their event nor one by hand": (
         "SELECT count(*) FROM awards WHERE occasion <> 0 AND (\"key\" <> '' "
-        "OR CASE WHEN occasion > 0 THEN occasion IS NOT event_number ELSE event_number IS NOT NULL END)"
+        f"OR CASE WHEN occasion > 0 THEN occasion & {(1 << POSITION_BITS) - 1} IS NOT event_number "
+        "ELSE event_number IS NOT NULL END)"
     ),
     "awards that are revoked only in part": (
         "SELECT count(*) FROM awards "

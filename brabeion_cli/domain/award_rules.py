@@ -19,6 +19,10 @@ ANY_OCCASION = 0
 """The occasion of an award that is given once; for a `multiple` badge without a key each event is another one."""
 
 
+POSITION_BITS = 44
+"""The lower bits of an occasion, which have the event's number; above them is the position of an award for an award."""
+
+
 class Grant(NamedTuple):
     """One award to enter; all five fields together are unique in the store.
 
@@ -36,6 +40,11 @@ class Grant(NamedTuple):
     def identity(self) -> tuple[str, str, int, str, int]:
         """The fields that are unique together: user, slug, level, key and occasion."""
         return self.user, self.slug, self.level, self.key, self.occasion
+
+
+def occasion_of(event_number: int, position: int) -> int:
+    """The occasion of an award for an event; or, with its position, for an award that the event earned."""
+    return event_number + (position << POSITION_BITS)
 
 
 class WrongAnswerError(Exception):

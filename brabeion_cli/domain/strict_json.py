@@ -77,12 +77,12 @@ def check_string(text: str, what: str) -> None:
 def _read(text: str) -> Any:
     if len(text) > MAX_DIGITS:
         return _decoder.decode(text)
-    # No number in so short a text is too long. Where nothing stands around the value, a look is spared at what does.
+    # No number in so short a text is too long. Where nothing stands around the value, no search for it is needed.
     try:
-        value, end = _short_decoder.scan_once(text, 0)  # type: ignore[attr-defined]  # the stubs lack it
+        value, end = _short_decoder.raw_decode(text)
         if end == len(text):
             return value
-    except StopIteration:
+    except json.JSONDecodeError:
         pass
     return _short_decoder.decode(text)
 

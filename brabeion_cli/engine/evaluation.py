@@ -20,7 +20,6 @@ from brabeion_cli.sandbox.guard import BadgeFailedError
 T = TypeVar("T")
 
 CONTAINERS = frozenset((dict, list))  # in a state; nothing else that JSON knows can be changed
-POSITION_BITS = 44  # below which an occasion has the event's number
 
 
 class Ask(Protocol):
@@ -48,7 +47,7 @@ class EvaluationContext:
     @property
     def occasion(self) -> int:
         """What makes an award for it another one than for any other entry."""
-        return self.entry.number + (self.entry.position << POSITION_BITS)
+        return award_rules.occasion_of(self.entry.number, self.entry.position)
 
     def state(self) -> dict[str, Any]:
         """What one badge is told, for a call with `**`: that makes it a dictionary of the badge's own."""

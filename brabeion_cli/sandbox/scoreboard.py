@@ -5,6 +5,18 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Score(NamedTuple):
+    """How many calls of badge code there were; the line that the child is at; the badge whose code runs (None: none),
+    and the seconds that it may take.
+    """
+
+    calls: int
+    line: int
+    seconds: float
+    slug: str | None
 
 
 class Scoreboard:
@@ -34,7 +46,8 @@ class Scoreboard:
         self.check()
         self._memory[self.LENGTH_AT] = 0
 
-    def read(self) -> tuple[int, int, float, str | None]:
-        """How many calls there were, the line, the badge's seconds, and the badge whose code runs or None."""
-        calls, line, seconds, slug = self.LAYOUT.unpack_from(self._memory)
-        return calls, line, seconds, struct.unpack("101p", slug)[0].decode() or None
+    def read(self) -> Score:
+        """What the child has noted."""
+        calls, line, seconds, packed = self.LAYOUT.unpack_from(self._memory)
+        (slug,) = struct.unpack("101p", packed)
+        return Score(calls, line, seconds, slug.decode() or None)

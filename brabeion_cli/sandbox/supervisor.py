@@ -56,12 +56,12 @@ class Supervisor:
             answer = self._next()
         except ChildDiedError as death:
             self._child = None
-            _, line, _, badge = self._scoreboard.read()
-            if badge is None:
+            score = self._scoreboard.read()
+            if score.slug is None:
                 raise LostProcessError(
                     f"the process that runs the badges was ended from outside: {death}. Try again"
                 ) from death
-            raise BadgeDiedError(line, badge, Failure(str(death))) from death
+            raise BadgeDiedError(score.line, score.slug, Failure(str(death))) from death
         if isinstance(answer, BrabeionError):
             raise answer
         return answer
@@ -85,12 +85,12 @@ class Supervisor:
             try:
                 return self._child.receive(process.GLANCE)
             except ChildOverranError:
-                now_calls, _, seconds, badge = self._scoreboard.read()
-                if badge is None or now_calls != calls:
-                    calls, since = now_calls, time.monotonic()
-                elif time.monotonic() - since > seconds + process.GRACE:
+                score = self._scoreboard.read()
+                if score.slug is None or score.calls != calls:
+                    calls, since = score.calls, time.monotonic()
+                elif time.monotonic() - since > score.seconds + process.GRACE:
                     self._child.kill()
-                    raise ChildDiedError(f"TimeoutError: no answer within {seconds:g} s") from None
+                    raise ChildDiedError(f"TimeoutError: no answer within {score.seconds:g} s") from None
 
 
 def await_ready(child: ChildProcess, stopped: Callable[[], bool] = lambda: False) -> Any:

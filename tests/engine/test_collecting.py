@@ -159,6 +159,7 @@ def test_a_multiple_badge_is_earned_by_each_award(project: Project) -> None:
     project.fire()
 
     assert project.sql("SELECT count(*), count(DISTINCT occasion) FROM awards WHERE badge = 'medal'") == [(2, 2)]
+    assert "is sound" in project.ok("db", "verify").out
 
 
 def test_nobody_fires_an_award(project: Project) -> None:

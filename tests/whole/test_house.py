@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
 #: The modules of each package that other packages import. The others are its own business.
 SHOWN = {
-    "domain": ("award_rules catalogue events lookups outcomes serializer strict_json suggestions timeline timestamps"),
+    "domain": "award_rules catalogue events lookups outcomes serializer strict_json suggestions timeline timestamps",
     "project": "config loader registry scaffold",
     "sandbox": "channel guard limits process quarantine scoreboard supervisor",
     "database": "backup connection integrity late_counts migrations models schema",
@@ -44,7 +44,10 @@ CLOCKS = {"cli/options.py", "engine/in_process.py", "ingest/recorder.py"}
 COMMANDS = {f"cli/commands/{path.name}" for path in PACKAGE.glob("cli/commands/*.py")}
 PRINTERS = {"cli/options.py", "cli/output.py", "engine/in_process.py", *COMMANDS} - {"cli/commands/__init__.py"}
 #: Who may end the process: the command, and what keeps badge code from going on as us.
-ENDING = {"cli/__init__.py", "project/loader.py", "sandbox/channel.py", "sandbox/guard.py", "sandbox/limits.py", "sandbox/process.py"}  # fmt: skip
+ENDING = {
+    "cli/__init__.py", "project/loader.py", "sandbox/channel.py", "sandbox/guard.py", "sandbox/limits.py",
+    "sandbox/process.py",
+}  # fmt: skip
 
 SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|VACUUM|BEGIN|WITH)\s")
 
@@ -69,7 +72,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def test_arrows_run_one_way_and_in_no_circle() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
         cwd=PACKAGE.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -168,14 +171,16 @@ def test_importing_the_package_is_light(project: Project) -> None:
 
 #: What `fire` has loaded at its end. A module more costs every user, and these tests a thousand times.
 PARENT = """
-    base cli cli.app cli.commands cli.commands.fire cli.options cli.output domain domain.award_rules domain.events
-    domain.outcomes domain.strict_json domain.suggestions domain.timestamps errors ingest ingest.client ingest.messages
-    project project.config project.trust runtime runtime.messages sandbox sandbox.channel sandbox.limits
-    sandbox.process sandbox.quarantine sandbox.scoreboard sandbox.supervisor
+    base cli cli.app cli.commands cli.commands.fire cli.interruption cli.options cli.output domain
+    domain.award_rules domain.events domain.outcomes domain.strict_json domain.suggestions domain.timestamps
+    errors ingest ingest.client ingest.messages project project.config project.trust runtime runtime.messages
+    sandbox sandbox.channel sandbox.limits sandbox.process sandbox.quarantine sandbox.scoreboard
+    sandbox.supervisor
 """
 #: What its child has loaded besides, when it asks a badge.
 CHILD = """
-    database database.connection database.late_counts database.migrations database.schema domain.lookups domain.serializer domain.timeline engine engine.awarding engine.evaluation engine.event_processor
+    database database.connection database.late_counts database.migrations database.schema domain.lookups
+    domain.serializer domain.timeline engine engine.awarding engine.evaluation engine.event_processor
     engine.history engine.in_process engine.journal engine.notifications engine.session engine.write_cache
     ingest.recorder ingest.transaction_report locations project.compat project.loader project.registry
     project.validation runtime.bootstrap sandbox.guard signals store store.award_log store.event_log store.store

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM end a command by an exception, so that whatever is open is closed on the way out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+SOON = 0.001  # seconds
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM; the exit status is the shell's for it."""
+
+
+def end(signum: int, frame: FrameType | None) -> None:
+    """The handler of both signals."""
+    if signum == signal.SIGINT:
+        raise Interrupted
+    raise Terminated(128 + signum)
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """A block in which no such exception is lost.
+
+    In a callback of the garbage collector or of an import lock Python reports an exception and goes on. Then the signal
+    is sent again a moment later, when the callback is over.
+    """
+    report = sys.unraisablehook
+
+    def hook(lost: UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, (Interrupted, Terminated)):
+            number = signal.SIGINT if isinstance(lost.exc_value, Interrupted) else signal.SIGTERM
+            signal.signal(signal.SIGALRM, lambda signum, frame: signal.raise_signal(number))
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+        else:
+            report(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
