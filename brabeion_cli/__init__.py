@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from brabeion_cli.project.registry import badges
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Badge", "BadgeAwarded", "BadgeDetail", "CountBadge", "DaysBadge", "Progress", "StreakBadge", "SumBadge", "badges",
 ]  # fmt: skip

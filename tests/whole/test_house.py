@@ -91,6 +91,14 @@ def test_packages_show_what_the_table_says() -> None:
     assert {package: shown[package] for package in SHOWN} == {name: set(text.split()) for name, text in SHOWN.items()}
 
 
+def test_the_documentation_names_files_that_are_there() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", text))
+
+    assert [name for name in named if not (PACKAGE / name).exists() and not (PACKAGE.parent / name).exists()] == []
+    assert [package for package in SHOWN if f"`{package}/`" not in text] == []
+
+
 def test_packages_do_not_run_code_when_they_are_imported() -> None:
     for path in PACKAGE.glob("*/**/__init__.py"):
         assert not path.read_text() or name_of(path) == "cli/__init__.py"
