@@ -40,7 +40,9 @@ GUARDS = [
     Guard("a token for each claim", "R4", "store/task_queue", "WHERE token = ?", "WHERE ? > ''"),
     Guard("unique ids", "R5", "database/migrations", 'CREATE UNIQUE INDEX "event_id"', 'CREATE INDEX "event_id"'),
     Guard("creating is one transaction", "R6a", "database/schema", OURS, NOT),
-    Guard("the version is read again", "R6b", "database/schema", "if before == SCHEMA_VERSION:\n", "if before == 99:\n"),
+    Guard(
+        "the version is read again", "R6b", "database/schema", "if before == SCHEMA_VERSION:\n", "if before == 99:\n",
+    ),
     Guard("migrating is one transaction", "R6c", "database/schema", OURS, NOT),
     Guard("a breath between transactions", "R14", "ingest/recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
     Guard("transactions are short", "R14", "ingest/recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),

@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def cases(files: str, site: Project, rng: random.Random, times: int) -> Figures:
     """All tests of some files, the long ones too."""
-    paths = [f"tests/test_{name}.py" for name in files.split()]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "soak or not soak", *paths]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "soak or not soak", *files.split()]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     counts = {what: int(count) for count, what in re.findall(r"(\d+) (passed|skipped|failed|error)", said)}
     return Figures({**counts}, [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))])
@@ -49,14 +48,14 @@ SCENARIOS = [
     Scenario("R13", "SIGTERM and SIGINT", killing.ended_by_signals, 6, 100),
     Scenario("R14", "single writers beside `ingest`", writing.singles_beside_a_stream, 4000, 100_000),
     Scenario("R15", "`db backup` under 4 writers", writing.backups_under_writers, 2, 8),
-    Scenario("R7", "a full disk, for each command that writes", partial(cases, "full_disk"), 0, 1),
-    Scenario("R8b", "unusable files x commands", partial(cases, "unusable_files"), 0, 1),
-    Scenario("R9", "hostile badges, deferred, and sync (R10)", partial(cases, "hostile"), 0, 1),
-    Scenario("R11", "JSON that is refused or accepted", partial(cases, "json_cases"), 0, 1),
-    Scenario("R12", "every script, in every locale", partial(cases, "scripts"), 0, 1),
-    Scenario("R16", "random steps against a model", partial(cases, "model"), 0, 1),
-    Scenario("R17", "killed before each statement", partial(cases, "crash_points"), 0, 1),
-    Scenario("R18", "prune, forget, rename", partial(cases, "retention"), 0, 1),
+    Scenario("R7", "a full disk, for each command that writes", partial(cases, "tests/whole/test_full_disk.py"), 0, 1),
+    Scenario("R8b", "unusable files x commands", partial(cases, "tests/whole/test_unusable_files.py"), 0, 1),
+    Scenario("R9", "hostile badges, deferred, and sync (R10)", partial(cases, "tests/sandbox/test_hostile.py"), 0, 1),
+    Scenario("R11", "JSON that is refused or accepted", partial(cases, "tests/domain/test_json_cases.py"), 0, 1),
+    Scenario("R12", "every script, in every locale", partial(cases, "tests/whole/test_scripts.py"), 0, 1),
+    Scenario("R16", "random steps against a model", partial(cases, "tests/whole/test_model.py"), 0, 1),
+    Scenario("R17", "killed before each statement", partial(cases, "tests/whole/test_crash_points.py"), 0, 1),
+    Scenario("R18", "prune, forget, rename", partial(cases, "tests/store/test_retention.py"), 0, 1),
 ]
 
 #: Those that the suite runs in a quick form; the others are tests of their own.

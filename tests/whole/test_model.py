@@ -1,6 +1,6 @@
 """R16: nothing lost, nothing doubled: whatever happens in whatever order, a store holds what a plain model says.
 
-The long form has other cases each time: pytest -m soak tests/test_model.py
+The long form has other cases each time: pytest -m soak tests/whole/test_model.py
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
 from tests.conftest import NOW
-from tests.model import KINDS, USERS, Event, Key, Model, registry_of
+from tests.whole.model import KINDS, USERS, Event, Key, Model, registry_of
 
 LEASE, MAX_ATTEMPTS, RETRY_DELAY = 60.0, 2, 30.0
 

@@ -20,7 +20,7 @@ from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.sandbox.scoreboard import SharedWatch
 from brabeion_cli.store.store import Store
-from tests.test_ingest import line
+from tests.ingest.test_ingest import line
 
 USERS, EVENTS, LEVELS = 10, 3000, 2
 

@@ -26,7 +26,7 @@ from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
 from tests.conftest import NOW, Project
-from tests.test_queue import COUNTS, claim, queue
+from tests.queue.test_queue import COUNTS, claim, queue
 
 MANY = 700  # tasks: some batches of the largest size, after those that grow
 WAIT = "while not os.path.exists('go'): time.sleep(0.02)"

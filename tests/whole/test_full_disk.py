@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import POINTS, Project, Result
 from tests.faults.opening import older_database
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ROOM = "8m"  # of the small disk
 
 
@@ -122,7 +122,7 @@ def test_what_a_stream_has_acknowledged_before_the_disk_is_full_is_there(site: P
 @pytest.mark.parametrize("way", ["disk"])
 def test_a_worker_that_finds_the_disk_full_keeps_its_task(site: Project, way: str) -> None:
     site.simple_badge(
-        "from tests.test_full_disk import fill\nfill('filler')\nreturn BadgeAwarded()",
+        "from tests.whole.test_full_disk import fill\nfill('filler')\nreturn BadgeAwarded()",
         slug="later", events=["points_awarded"], async_=True,
     )  # fmt: skip
     tasks = site.sql("SELECT count(*) FROM tasks")

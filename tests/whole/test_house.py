@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import POINTS, Project
 
-PACKAGE = Path(__file__).parents[1] / "brabeion_cli"
+PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
 #: The packages, lowest first; "" is the top of the package. Each may import those before it, but for the rows below.
 FLOORS = (

@@ -1,6 +1,6 @@
 """The documentation is true: its commands print what it says, its badges load, its help texts are the real ones.
 
-`BRABEION_WRITE_DOCS=1 pytest tests/test_docs.py` writes the help texts of docs/commands.md anew.
+`BRABEION_WRITE_DOCS=1 pytest tests/whole/test_docs.py` writes the help texts of docs/commands.md anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from brabeion_cli.cli.app import main
 from tests.conftest import Project
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WRITE = os.environ.get("BRABEION_WRITE_DOCS")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from brabeion_cli.cli import output
 from brabeion_cli.domain import events
 from tests.conftest import NOW, Project
-from tests.test_values import TEXT
+from tests.domain.test_values import TEXT
 
 #: Users, event names, ids, keys, and names of a state's fields.
 TEXTS = [

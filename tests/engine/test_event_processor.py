@@ -172,7 +172,7 @@ def test_a_badge_that_raises_loses_neither_the_event_nor_the_others(site: Site) 
     odd, fine = site.fire().outcomes
 
     assert (odd.outcome, odd.error, fine.outcome) == ("error", "KeyError: 'missing'", "awarded")
-    assert str(odd.where).startswith("test_engine.py:")
+    assert str(odd.where).startswith("test_event_processor.py:")
     rows = site.store.database.execute_sql("SELECT number, badge, state, attempts, error FROM tasks").fetchall()
     assert rows == [(odd.task, "odd", None, 0, "KeyError: 'missing'")]
 

@@ -21,7 +21,7 @@ import pytest
 from brabeion_cli.project import loader
 from tests.conftest import Project, directory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BADGES = ROOT / "badges" / "stackexchange"
 BADGES_THAT_ASK = ROOT / "badges" / "stackexchange_history"
 SITES = ROOT.parent / "shared" / "stackexchange"
@@ -38,7 +38,7 @@ def awards_after(
 
 
 def test_every_rule_on_a_stream_written_by_hand(project: Project) -> None:
-    text = (Path(__file__).parent / "data" / "stackexchange.ndjson").read_text()
+    text = (Path(__file__).parents[1] / "data" / "stackexchange.ndjson").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     expected = {(line["id"], earned) for line in lines for earned in line.pop("earns")}
 
@@ -54,7 +54,7 @@ def test_every_rule_on_a_stream_written_by_hand(project: Project) -> None:
 
 def test_badges_that_ask_say_about_which_events() -> None:
     registry = loader.load([directory(BADGES_THAT_ASK)])
-    text = (Path(__file__).parent / "data" / "stackexchange.ndjson").read_text()
+    text = (Path(__file__).parents[1] / "data" / "stackexchange.ndjson").read_text()
     source = "".join(path.read_text() for path in BADGES_THAT_ASK.glob("*.py"))
 
     for name in {json.loads(line)["event"] for line in text.splitlines()}:

@@ -26,7 +26,7 @@ from brabeion_cli.errors import EventError
 from tests.conftest import NOW, Project
 
 LIMIT = 1024 * 1024  # max_state_bytes
-SUITE = Path(__file__).parents[2] / "shared" / "json" / "JSONTestSuite-test_parsing.tar.xz"
+SUITE = Path(__file__).parents[3] / "shared" / "json" / "JSONTestSuite-test_parsing.tar.xz"
 BOM = b"\xef\xbb\xbf"
 
 RANGE, SURROGATE, UTF8 = "is out of range", "contains a lone surrogate", "not UTF-8 at byte"
