@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.conftest import Project
 from tests.faults import corruption
+from tests.support.project import Project
 
 
 def test_verify_finds_damaged_pages(tmp_path: Path) -> None:
@@ -20,10 +20,10 @@ def test_verify_finds_damaged_pages(tmp_path: Path) -> None:
 
 def test_the_command_says_what_is_damaged_and_leaves_it_alone(project: Project) -> None:
     rng = random.Random(20261122)
-    site = corruption.build(project.directory, rng)
+    file = corruption.build(project.directory, rng)
     damaged = project.directory / "damaged.db"
     for kind in ("random page", "zeros", "swapped pages"):  # which are never harmless
-        pages = b"".join(corruption.damage(corruption.KINDS[kind], rng, site))
+        pages = b"".join(corruption.damage(corruption.KINDS[kind], rng, file))
         damaged.write_bytes(pages)
 
         result = project.run("db", "verify", "--db", damaged)

@@ -23,7 +23,8 @@ import pytest
 from brabeion_cli.cli.commands import fire
 from brabeion_cli.domain import events
 from brabeion_cli.errors import EventError
-from tests.conftest import NOW, Project
+from tests.support.moments import NOW
+from tests.support.project import Project
 
 LIMIT = 1024 * 1024  # max_state_bytes
 SUITE = Path(__file__).parents[3] / "shared" / "json" / "JSONTestSuite-test_parsing.tar.xz"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from brabeion_cli.domain import events, serializer, strict_json
 from brabeion_cli.errors import EventError
-from tests.conftest import NOW
+from tests.support.moments import NOW
+from tests.support.texts import TEXT
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 )

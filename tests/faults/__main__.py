@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.guards import GUARDS, copy_without
-from tests.faults.scenario import Figures, Scenario, make_site
+from tests.faults.scenario import Figures, Scenario, make_project
 from tests.faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(scenario: Scenario, times: int, seed: int) -> Figures:
     """One run in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        return scenario.run(make_site(Path(folder, "site")), random.Random(seed), times)
+        return scenario.run(make_project(Path(folder, "site")), random.Random(seed), times)
 
 
 def _without_guards(chosen: list[Scenario], seed: int) -> int:

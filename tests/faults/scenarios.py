@@ -9,14 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tests.conftest import Project
 from tests.faults import corruption, killing, opening, working, writing
 from tests.faults.scenario import Figures, Scenario
+from tests.support.project import Project
 
 ROOT = Path(__file__).parents[2]
 
 
-def cases(files: str, site: Project, rng: random.Random, times: int) -> Figures:
+def cases(files: str, project: Project, rng: random.Random, times: int) -> Figures:
     """All tests of some files, the long ones too."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "soak or not soak", *files.split()]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
@@ -24,9 +24,9 @@ def cases(files: str, site: Project, rng: random.Random, times: int) -> Figures:
     return Figures({**counts}, [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))])
 
 
-def damaged_pages(site: Project, rng: random.Random, times: int) -> Figures:
+def damaged_pages(project: Project, rng: random.Random, times: int) -> Figures:
     """A store's file is damaged `times` times; `db verify` has to notice."""
-    found = corruption.corrupt_and_verify(site.directory, rng, times)
+    found = corruption.corrupt_and_verify(project.directory, rng, times)
     counts = {what: sum(each[what] for each in found.values()) for what in ("found", "missed", "harmless")}
     figures = Figures({**counts, "% found": round(100 * corruption.rate(found), 1)})
     if figures.counts["% found"] < 95:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain import timestamps
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import Entry
@@ -25,32 +23,21 @@ from brabeion_cli.sandbox.process import Child
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
-from tests.conftest import NOW, Project
-from tests.queue.test_queue import COUNTS, claim, queue
+from tests.support.costs import steps
+from tests.support.moments import NOW
+from tests.support.processes import wait_until
+from tests.support.project import Project
+from tests.support.tasks import COUNTS, add_tasks, claim, queue_tasks
 
 MANY = 700  # tasks: some batches of the largest size, after those that grow
 WAIT = "while not os.path.exists('go'): time.sleep(0.02)"
 SLOW = 40  # a task in the middle of a batch of 32
 
 
-def queue_of_one(project: Project, body: str, count: int) -> None:
-    """As `queue`, all of one user."""
-    project.simple_badge(body, async_=True)
-    lines = [json.dumps({"event": "it_happened", "user": "alice", "state": {"n": n}}) for n in range(count)]
-    project.ok("ingest", stdin="\n".join(lines))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.parametrize("users", [1, MANY])
-def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
-    (queue if users > 1 else queue_of_one)(project, "return None", count=MANY)
+@pytest.mark.parametrize("user", ["alice", "u{n}"], ids=["of one user", "of many users"])
+def test_quick_tasks_share_their_commits(project: Project, user: str) -> None:
+    queue_tasks(project, "return None", count=MANY, user=user)
     statements: list[str] = []
     with open_store(str(project.db)) as store:
         settings = config.resolve(config.Options(db=str(project.db)), {}, str(project.directory))
@@ -64,10 +51,11 @@ def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
 
 @pytest.mark.parametrize("earning", [(2, 3, 200), (454, 455)])  # the last of a batch, the first of the next
 def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, earning: tuple[int, ...]) -> None:
-    queue_of_one(
+    queue_tasks(
         project,
         f"if state['n'] in {earning}: return BadgeAwarded(key=str(state['history'].count('badge_awarded')))",
         count=MANY,
+        user="alice",
     )
     assert project.ok("process-queue", "--json").json == COUNTS | {"done": MANY, "awarded": len(earning)}
     assert project.sql('SELECT event_number - 1 FROM awards ORDER BY "key"') == [(n,) for n in earning]
@@ -75,7 +63,7 @@ def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, e
 
 @pytest.mark.parametrize(("slow", "count"), [(SLOW, 64), (300, MANY)])
 def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, count: int) -> None:
-    queue(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
+    queue_tasks(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
     first = project.start("process-queue", "--json")
 
     def others_are_done() -> bool:
@@ -83,8 +71,8 @@ def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, co
         return project.sql("SELECT number FROM tasks") == [(slow + 1,)]
 
     try:
-        until((project.directory / "started").exists)
-        until(others_are_done)
+        wait_until((project.directory / "started").exists)
+        wait_until(others_are_done)
     finally:
         (project.directory / "go").touch()
         out, _ = first.communicate(timeout=20)
@@ -93,7 +81,7 @@ def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, co
 
 def test_a_task_that_kills_its_runner_takes_no_other_with_it(project: Project) -> None:
     project.write("brabeion.toml", "max_attempts = 2\nretry_delay = 0\n")
-    queue(project, f"if state['n'] == {SLOW}: os._exit(3)\nreturn BadgeAwarded()", count=64, multiple=True)
+    queue_tasks(project, f"if state['n'] == {SLOW}: os._exit(3)\nreturn BadgeAwarded()", count=64, multiple=True)
 
     result = project.run("process-queue", "--json")
 
@@ -101,12 +89,12 @@ def test_a_task_that_kills_its_runner_takes_no_other_with_it(project: Project) -
 
 
 def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
-    queue(
+    queue_tasks(
         project, f"if state['n'] == {SLOW}:\n    open('started', 'w').close()\n    time.sleep(0.5)", count=64
     )  # fmt: skip
     tasks = project.sql(f"SELECT * FROM tasks WHERE number > {SLOW + 1}")
     process = project.start("process-queue", "--json")
-    until((project.directory / "started").exists)
+    wait_until((project.directory / "started").exists)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
 
@@ -116,7 +104,7 @@ def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
 
 def test_no_task_begins_after_max_time(project: Project) -> None:
     body = f"if state['n'] == {SLOW}:\n    time.sleep(0.8)\nif state['n'] > {SLOW}: return BadgeAwarded()"
-    queue(project, body, count=64, multiple=True)
+    queue_tasks(project, body, count=64, multiple=True)
 
     result = project.ok("process-queue", "--json", "--max-time", 0.7)
 
@@ -124,7 +112,7 @@ def test_no_task_begins_after_max_time(project: Project) -> None:
 
 
 def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
-    queue(project, "return BadgeAwarded()", count=64)
+    queue_tasks(project, "return BadgeAwarded()", count=64)
     project.badge(
         "import os\nfrom brabeion_cli.signals import badge_awarded\n\n@badge_awarded.connect\n"
         "def receive(sender, badge_award, **kwargs):\n"
@@ -140,14 +128,14 @@ def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
 
 
 def test_what_was_tried_before_is_claimed_alone(store: Store) -> None:
-    fill(store, 5)
+    add_tasks(store, 5)
     store.database.execute_sql("UPDATE tasks SET attempts = 1 WHERE number IN (1, 4)")
 
     assert [[task.number for task in claim(store, limit=9).tasks] for _ in range(5)] == [[1], [2, 3], [4], [5], []]
 
 
 def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
-    fill(store, 5)
+    add_tasks(store, 5)
     tasks = claim(store, limit=3).tasks
 
     task_queue.give_back(store, tasks[1:])
@@ -156,7 +144,7 @@ def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
 
 
 def test_large_states_make_small_batches(store: Store) -> None:
-    fill(store, 3, text=json.dumps({"text": "x" * 600_000}))
+    add_tasks(store, 3, text=json.dumps({"text": "x" * 600_000}))
 
     assert [len(claim(store, limit=9).tasks) for _ in range(4)] == [1, 1, 1, 0]
 
@@ -199,7 +187,7 @@ def answering(answers: list[Any], channel: Channel) -> None:
 def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     store: Store, answer: Any, begins: bool
 ) -> None:
-    fill(store, 4)
+    add_tasks(store, 4)
     tasks = claim(store, limit=4).tasks
     slot = Slot(task_timeout=5)
     slot.tasks.extend(tasks[:2])
@@ -207,7 +195,7 @@ def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     slot.child = Child(partial(answering, [Judged([]), answer]))
     slot.send(float("inf"))
 
-    until(lambda: not slot.collect() and bool(slot.over))
+    wait_until(lambda: not slot.collect() and bool(slot.over))
     slot.close()
 
     assert [*slot.tasks] == (tasks[2:] if begins else [])
@@ -216,34 +204,10 @@ def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     ]  # fmt: skip
 
 
-def fill(store: Store, count: int, text: str = "{}") -> None:
-    """Tasks of one event and one user each."""
-    with store.transaction():
-        for user in map(str, range(count)):
-            made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
-            number = store.add_event(made._replace(text=text))
-            assert number is not None
-            task_queue.defer(store, "one", Entry(number, "e", user, made.at, None, text), None, NOW)
-
-
-def steps(store: Store, work: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
-    taken = 0
-
-    def count() -> None:
-        nonlocal taken
-        taken += 1
-
-    store.database.raw().set_progress_handler(count, 1)
-    work()
-    store.database.raw().set_progress_handler(None, 1)
-    return taken
-
-
 def costs(path: Path, waiting: int) -> list[int]:
     """Of claims and their end, while so many tasks of a hundred users wait."""
     with open_store(str(path), create=True) as store:
-        fill(store, 100)
+        add_tasks(store, 100)
         store.database.execute_sql(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) INSERT INTO tasks "
             "(event_number, badge, attempts, due_at) SELECT n % 100 + 1, 'one', 0, ? FROM n",

@@ -20,7 +20,9 @@ from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import reports
 from brabeion_cli.store.reports import Filter
 from brabeion_cli.store.store import Store, open_store
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.costs import steps
+from tests.support.project import Project
 
 MOMENT = "2026-11-0{}T00:00:00.000000Z"
 RULES = [query for rule, query in row_checks.RULES.items() if row_checks.RECOUNT in rule]
@@ -160,18 +162,6 @@ def filled(path: Path, users: int) -> Store:
             for number in range(10):
                 store.add_award(Grant(f"user-{user}", "points", number % 3 + 1, str(number)), at, None, "root", "quiz")
     return store
-
-
-def steps(store: Store, work: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
-    taken = itertools.count()
-    connection = store.database.raw()
-    connection.set_progress_handler(lambda: next(taken) and 0, 1)
-    try:
-        work()
-    finally:
-        connection.set_progress_handler(None, 1)
-    return next(taken)
 
 
 def test_questions_about_many_awards_cost_no_more_than_about_few(tmp_path: Path, registry: Registry) -> None:

@@ -4,7 +4,7 @@ been killed.
 An operation runs in a child that kills itself before the first statement, the second, …, and at last after the final
 one. What it left on disk must then be what was there before, or what is there after, and what is there after where it
 had said so. The promise of `replay`, which commits in steps: what it told in a `Step` is there, and at most one step
-more. `Site.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
+more. `StoreInUse.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.database import integrity, migrations
-from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.database import integrity
 from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure, NewAward
 from brabeion_cli.engine import manual_awards
@@ -42,7 +41,8 @@ from brabeion_cli.store.event_range import Stretch
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
-from tests.conftest import NOW
+from tests.support.moments import NOW
+from tests.support.older_databases import older_copy
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -100,7 +100,7 @@ def registry_of(*, strict: bool) -> Registry:
     return registry
 
 
-class Site(NamedTuple):
+class StoreInUse(NamedTuple):
     """A store that holds something of everything; `task` is one that a worker holds."""
 
     path: Path
@@ -159,20 +159,20 @@ def record(registry: Registry, store: Store, id: str, user: str, n: int) -> None
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def in_use(tmp_path_factory: pytest.TempPathFactory) -> StoreInUse:
     """Of alice the later event is judged and the other is being judged; bob's tasks are dead, or their worker is."""
     path = tmp_path_factory.mktemp("site") / "store.db"
     before, after = registry_of(strict=False), registry_of(strict=True)
     with open_store(str(path), create=True) as store:
         for number, (user, n) in enumerate((("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1)), 1):
             record(before, store, str(number), user, n)  # tasks 2 * number - 1 (failing) and 2 * number (later)
-        Site(path, after, claimed(store, 4)).finish(store, nobody)
+        StoreInUse(path, after, claimed(store, 4)).finish(store, nobody)
         task_queue.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
         claimed(store, 6, lease=10)
         manual_awards.give(
             store, manual_awards.registered(after, "loose"), "bob", 1, "x", by="eve", reason="quiz", now=NOW
         )
-        return Site(path, after, claimed(store, 2))
+        return StoreInUse(path, after, claimed(store, 2))
 
 
 def claimed(store: Store, number: int, lease: float = 60) -> Task:
@@ -184,20 +184,9 @@ def claimed(store: Store, number: int, lease: float = 60) -> Task:
 
 
 @pytest.fixture(scope="module")
-def old(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rows of that store, in one of version 1."""
-    path = tmp_path_factory.mktemp("old") / "store.db"
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        for statement in migrations.VERSION_1:
-            database.execute(statement)
-        database.execute("ATTACH ? AS new", (str(site.path),))
-        for table in ("events", "awards", "tasks"):
-            columns = ", ".join(f'"{row[1]}"' for row in database.execute(f"PRAGMA main.table_info({table})"))
-            assert database.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}").rowcount > 1
-        database.commit()
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute("PRAGMA user_version = 1")
-    return path
+def old(in_use: StoreInUse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of that store, in one of schema version 1."""
+    return older_copy(tmp_path_factory.mktemp("old") / "store.db", in_use.path)
 
 
 def contents(path: Path) -> str:
@@ -307,12 +296,12 @@ def walk(before: Path, operation: Operation) -> list[str]:
     ],
 )  # fmt: skip
 def test_killed_before_any_statement_it_has_happened_or_has_not(
-    site: Site, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
+    in_use: StoreInUse, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
 ) -> None:
     monkeypatch.setattr(checkpoints, "HOLD", 0)  # a step for each event
     monkeypatch.setattr(reconciliation, "PAGE", 5)  # and for every five awards
 
-    statements = walk(site.path, getattr(site, name))
+    statements = walk(in_use.path, getattr(in_use, name))
 
     assert len(statements) >= points
     assert statements.count("COMMIT") >= commits
@@ -332,6 +321,6 @@ def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path) -> No
     assert "COMMIT" in statements
 
 
-def test_the_walk_finds_an_operation_that_commits_in_its_middle(site: Site) -> None:
+def test_the_walk_finds_an_operation_that_commits_in_its_middle(in_use: StoreInUse) -> None:
     with pytest.raises(AssertionError, match=r"killed before statement \d+ .* it left neither before nor after"):
-        walk(site.path, site.torn)
+        walk(in_use.path, in_use.torn)

@@ -16,7 +16,7 @@ import click
 import pytest
 
 from brabeion_cli.cli.app import main
-from tests.conftest import Project
+from tests.support.project import Project
 
 ROOT = Path(__file__).parents[2]
 WRITE = os.environ.get("BRABEION_WRITE_DOCS")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
@@ -88,6 +89,19 @@ def test_there_are_no_circles_inside_a_package() -> None:
         assert free, f"a circle among {sorted(rest)}"
         placed |= free
         rest = {module: arrows for module, arrows in rest.items() if module not in free}
+
+
+def test_no_test_module_imports_another_one() -> None:
+    # What two of them need is in tests/support/.
+    tests = Path(__file__).parents[1]
+    for path in tests.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            whole = [f"{node.module}.{name}" for name in names] if isinstance(node, ast.ImportFrom) else names
+            for name in whole:
+                parts = name.split(".")
+                assert parts[0] != "tests" or not any(part.startswith("test_") for part in parts), (path, name)
+                assert parts[:2] != ["tests", "conftest"], (path, name)
 
 
 def loaded(code: str, project: Project) -> set[str]:

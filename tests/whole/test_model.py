@@ -35,7 +35,7 @@ from brabeion_cli.store.event_range import Stretch
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
-from tests.conftest import NOW
+from tests.support.moments import NOW
 from tests.whole.model import KINDS, USERS, Event, Key, Model, registry_of
 
 LEASE, MAX_ATTEMPTS, RETRY_DELAY = 60.0, 2, 30.0
@@ -58,7 +58,7 @@ class Held(NamedTuple):
     keys: list[Key]  # what the model says of it
 
 
-class Site(RuleBasedStateMachine):
+class StoreBesideModel(RuleBasedStateMachine):
     """A store in a file, and all that may happen to it. `ended` counts runs, with events in order and without."""
 
     ended: ClassVar[Counter[bool]] = Counter()
@@ -469,12 +469,12 @@ def expected(model: Model) -> tuple[Any, ...]:
 
 
 def test_nothing_is_lost_and_nothing_doubled() -> None:
-    Site.ended.clear()
-    run(Site, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True))
+    StoreBesideModel.ended.clear()
+    run(StoreBesideModel, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True))
 
-    assert min(Site.ended[True], Site.ended[False]) >= 5
+    assert min(StoreBesideModel.ended[True], StoreBesideModel.ended[False]) >= 5
 
 
 @pytest.mark.soak
 def test_nothing_is_lost_and_nothing_doubled_in_a_long_run() -> None:
-    run(Site, settings=settings(max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True))
+    run(StoreBesideModel, settings=settings(max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True))
