@@ -18,6 +18,7 @@ import pytest
 from brabeion_cli.cli import app
 from brabeion_cli.database.migrations import SCHEMA_VERSION
 from tests.support.badge_texts import POINTS
+from tests.support.lengths import lengths
 from tests.support.project import Project
 
 
@@ -290,11 +291,12 @@ def test_ctrl_c_while_modules_are_loaded_ends_the_command_in_silence(project: Pr
     assert err == b""
 
 
-def test_ctrl_c_at_any_early_moment_shows_no_traceback(fired: Project) -> None:
+@pytest.mark.parametrize("step", lengths(40, 8))
+def test_ctrl_c_at_any_early_moment_shows_no_traceback(fired: Project, step: int) -> None:
     fired.write(
         "click.py", "import sys; print('loading', flush=True); del sys.path[0], sys.modules['click']; import click"
     )
-    for milliseconds in range(0, 160, 8):
+    for milliseconds in range(0, 160, step):
         with fired.start("fire", "points_awarded", "--user", "u", "--state", '{"points": 1}') as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"loading\n"

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.base import Badge
@@ -24,6 +23,7 @@ from brabeion_cli.store.event_range import Stretch
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from tests.support.costs import steps
+from tests.support.lengths import holds_for
 from tests.support.moments import NOW
 
 
@@ -128,12 +128,13 @@ STREAMS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(
+@holds_for(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
     st.sampled_from([late_counts.FEW, 0]),  # late-comers that are few, and many
+    quick=30,
+    long=150,
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int

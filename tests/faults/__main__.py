@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The status: 1 where a promise was broken, or (with --guards) where a guard was not missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("names", nargs="*", help="scenarios, such as R2 (all)")
-    parser.add_argument("--quick", action="store_true", help="as in the suite")
+    parser.add_argument("--quick", action="store_true", help="as pytest -m long does them")
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--guards", action="store_true", help="without each guard in turn")
     given = parser.parse_args(arguments)

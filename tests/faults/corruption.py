@@ -181,14 +181,14 @@ def content(path: Path) -> object:
 # The store
 
 
-def build(folder: Path, rng: random.Random) -> StoreFile:
+def build(folder: Path, rng: random.Random, events: int = EVENTS) -> StoreFile:
     """A store with all that there can be in one, checkpointed; and copies from half-way, near the end and just before
     the end.
     """
     past = []
     with open_store(str(folder / "growing.db"), create=True) as store:
-        for number in range(1, EVENTS + 1):
-            if number in (EVENTS // 2, EVENTS - EVENTS // 10, EVENTS - 1):
+        for number in range(1, events + 1):
+            if number in (events // 2, events - events // 10, events - 1):
                 past.append(copied(store, folder / "past.db"))
             with store.transaction():
                 add_event(store, rng, number)

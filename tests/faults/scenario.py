@@ -36,11 +36,15 @@ class Figures:
 
 
 class Scenario(NamedTuple):
-    """`run` is called with an empty project, a source of chance, and how many times to do it."""
+    """`run` is called with an empty project, a source of chance, and how many times to do it.
+
+    That is `suite` times in the quick suite, `quick` times by `pytest -m long` and with `--quick`, else `full` times.
+    """
 
     name: str
     title: str
     run: Callable[[Project, random.Random, int], Figures]
+    suite: int
     quick: int
     full: int
 

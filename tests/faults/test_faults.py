@@ -1,4 +1,4 @@
-"""Nothing lost, nothing doubled: the scenarios in their quick form; `python -m tests.faults` runs them in full."""
+"""Nothing lost, nothing doubled: the scenarios, a few times each; `python -m tests.faults` runs them in full."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from tests.faults import __main__ as command
 from tests.faults.guards import GUARDS, Guard, source
 from tests.faults.scenario import Scenario, make_project
 from tests.faults.scenarios import QUICK
+from tests.support.lengths import lengths
 from tests.support.processes import has_ended, wait_until
 from tests.support.project import Project
 
 
+@pytest.mark.parametrize("length", lengths("suite", "quick"))
 @pytest.mark.parametrize("scenario", QUICK, ids=lambda scenario: scenario.name)
-def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, tmp_path: Path) -> None:
-    figures = scenario.run(make_project(tmp_path / "site"), random.Random(20261125), scenario.quick)
+def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, length: str, tmp_path: Path) -> None:
+    figures = scenario.run(make_project(tmp_path / "site"), random.Random(20261125), getattr(scenario, length))
 
     assert figures.broken == []
 

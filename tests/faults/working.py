@@ -14,6 +14,7 @@ from brabeion_cli.queue.dispatcher import SLACK
 from brabeion_cli.sandbox.process import GRACE
 from tests.faults.scenario import Figures, killed, no_orphans, require_sound
 from tests.faults.writing import require_each_once
+from tests.support.processes import PATIENCE
 from tests.support.project import Project
 
 BEYOND = GRACE + SLACK  # seconds by which a lease is longer than a task may run
@@ -26,7 +27,7 @@ LONG_AGO = "2000-01-01T00:00:00.000000Z"
 def killed_workers(project: Project, rng: random.Random, times: int) -> Figures:
     """4 workers are killed `times` times over four times as many tasks, then the queue is drained within two leases.
 
-    In the quick form (few kills) leases are not waited for, but brought to their end.
+    With few kills the leases are not waited for, but brought to their end; then only an order of events is tried.
     """
     figures = Figures({"tasks": PER_KILL * times, "kills": 0})
     _queue(project, PER_KILL * times, "time.sleep(0.04)\nreturn BadgeAwarded()", 2)
@@ -44,9 +45,10 @@ def killed_workers(project: Project, rng: random.Random, times: int) -> Figures:
         for worker in workers:
             worker.kill()
             worker.wait()
-        until = time.monotonic() + 2 * (2 + BEYOND)
+        is_full = times >= 100
+        until = time.monotonic() + (2 * (2 + BEYOND) if is_full else PATIENCE)
         while project.sql("SELECT 1 FROM tasks LIMIT 1") and time.monotonic() < until:
-            if times < 100:
+            if not is_full:
                 project.sql("UPDATE tasks SET due_at = ? WHERE token IS NOT NULL", LONG_AGO)
             project.run("process-queue", "--workers", 4, env=environment)
             time.sleep(0.1)
@@ -60,7 +62,7 @@ def killed_workers(project: Project, rng: random.Random, times: int) -> Figures:
 def stopped_workers(project: Project, rng: random.Random, times: int) -> Figures:
     """Workers are stopped past their lease; others take their tasks over; the first go on while the others judge.
 
-    In the quick form (few workers) the leases are not waited for, but brought to their end.
+    With few workers the leases are not waited for, but brought to their end.
     """
     figures = Figures({"workers": times, "told": 0, "doubled": 0})
     for begin in range(0, times, AT_ONCE):

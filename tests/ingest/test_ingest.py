@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,8 @@ from brabeion_cli.ingest.line_reader import Block
 from brabeion_cli.ingest.messages import Slice
 from brabeion_cli.project.config import Config
 from tests.support.event_lines import points_line
+from tests.support.lengths import lengths
+from tests.support.processes import wait_until
 from tests.support.project import Project, badge_directory
 
 COUNTS = {"lines": 0, "recorded": 0, "duplicates": 0, "rejected": 0, "awarded": 0, "queued": 0, "errors": 0}
@@ -142,15 +145,14 @@ def test_lines_that_trickle_in_are_committed_as_they_come(points_project: Projec
         data = points_line(number).encode()
         process.stdin.write(gzip.compress(data) if zipped else data)
         process.stdin.flush()
-        deadline = time.monotonic() + 20
-        while not points_project.db.exists() or not _is_recorded(points_project, number):
-            assert time.monotonic() < deadline, "the line was not recorded while the next one was awaited"
-            time.sleep(0.02)
+        wait_until(partial(_is_recorded, points_project, number))  # while the next line is awaited
     process.communicate()
     assert process.returncode == 0
 
 
 def _is_recorded(project: Project, number: int) -> bool:
+    if not project.db.exists():
+        return False
     tables = project.sql("SELECT count(*) FROM sqlite_master WHERE name = 'events'")[0][0]
     return bool(tables) and (str(number),) in project.sql("SELECT id FROM events")
 
@@ -161,8 +163,7 @@ def test_interrupted_it_says_what_is_recorded(points_project: Project, number: i
     assert process.stdin is not None
     process.stdin.write(points_line(1).encode())
     process.stdin.flush()
-    while not points_project.db.exists() or not _is_recorded(points_project, 1):
-        time.sleep(0.02)
+    wait_until(partial(_is_recorded, points_project, 1))
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
 
@@ -178,18 +179,21 @@ def test_what_was_done_and_not_yet_told_is_told_at_the_end(points_project: Proje
 
     with contextlib.closing(Intake(config)) as intake:
         told = [next(intake.ingest([block]))]
-        recorded, before = 0, -1
-        while recorded > before:  # and nobody listens
-            before = recorded
-            time.sleep(0.3)
-            ((recorded,),) = points_project.sql("SELECT count(*) FROM events")
+        counts = [0]
+        while len(counts) < 4 or counts[-1] > counts[-4]:  # it goes on for a while, and nobody listens
+            time.sleep(0.1)
+            counts.append(points_project.sql("SELECT count(*) FROM events")[0][0])
         told += intake.left()
+    ((recorded,),) = points_project.sql("SELECT count(*) FROM events")
 
     assert sum(each.counts["recorded"] for each in told if isinstance(each, Slice)) == recorded
     assert len(told) > 2
 
 
-def test_killed_and_started_again_it_ends_as_if_never_killed(points_project: Project) -> None:
+@pytest.mark.parametrize("delays", lengths((0.3, 0.5), (0.25, 0.35, 0.45, 0.55, 0.65)))
+def test_killed_and_started_again_it_ends_as_if_never_killed(
+    points_project: Project, delays: tuple[float, ...]
+) -> None:
     points_project.simple_badge("return BadgeAwarded(key=state['points'] % 7)", slug="seven", events=["points_awarded"])
     stream = points_project.write(
         "events.ndjson", "".join(points_line(n, at="2026-01-01", state={"points": n * 7}) for n in range(3000))
@@ -199,7 +203,7 @@ def test_killed_and_started_again_it_ends_as_if_never_killed(points_project: Pro
         whole.badge(path.read_text(), path.name)
     whole.ok("ingest", stream)
 
-    for delay in (0.25, 0.35, 0.45, 0.55, 0.65):
+    for delay in delays:
         process = points_project.start("ingest", stream)
         time.sleep(delay)
         process.kill()
@@ -224,8 +228,7 @@ def test_a_line_longer_than_can_be_held_is_refused_and_the_stream_goes_on(points
 def test_a_single_writer_gets_its_turn_beside_a_long_stream(points_project: Project) -> None:
     stream = points_project.write("events.ndjson", "".join(map(points_line, range(8000))))
     process = points_project.start("ingest", stream)
-    while not points_project.db.exists():
-        time.sleep(0.01)
+    wait_until(points_project.db.exists)
     statuses = [points_project.fire("points_awarded", {"points": 1}).status for _ in range(5)]
     process.communicate()
 

@@ -103,12 +103,15 @@ def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
 
 
 def test_no_task_begins_after_max_time(project: Project) -> None:
-    body = f"if state['n'] == {SLOW}:\n    time.sleep(0.8)\nif state['n'] > {SLOW}: return BadgeAwarded()"
+    # The time is over when the slow task ends, whenever it begins. On a busy machine it does not begin.
+    body = f"if state['n'] == {SLOW}:\n    time.sleep(1.1)\nif state['n'] > {SLOW}: return BadgeAwarded()"
     queue_tasks(project, body, count=64, multiple=True)
 
-    result = project.ok("process-queue", "--json", "--max-time", 0.7)
+    done = project.ok("process-queue", "--json", "--max-time", 1).json["done"]
 
-    assert result.json == COUNTS | {"done": SLOW + 1, "remaining": 64 - SLOW - 1}
+    assert done <= SLOW + 1
+    assert project.sql("SELECT count(*) FROM tasks") == [(64 - done,)]
+    assert project.sql("SELECT count(*) FROM awards") == [(0,)]
 
 
 def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:

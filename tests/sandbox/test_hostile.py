@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 
 import pytest
 
@@ -18,16 +17,16 @@ HOSTILE = {
     "ends-its-process": ("os._exit(0)", "its process ended with exit status 0"),
     "kills-its-process": ("os.kill(os.getpid(), 9)", "its process was killed by SIGKILL (signal 9)"),
     "segfaults": ("ctypes.string_at(0)", "its process was killed by SIGSEGV (signal 11)"),
-    "ends-and-leaves-a-child": ("if os.fork(): os._exit(3)\ntime.sleep(60)", "its process ended with exit status 3"),
-    "hangs": ("time.sleep(60)", "TimeoutError: no answer within 0.5 s"),
+    "ends-and-leaves-a-child": ("if os.fork(): os._exit(3)\ntime.sleep(600)", "its process ended with exit status 3"),
+    "hangs": ("time.sleep(600)", "TimeoutError: no answer within 0.5 s"),
     "hangs-behind-except": (
-        "while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass",
+        "while True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass",
         "TimeoutError: no answer within 0.5 s",
     ),
     "hangs-in-c": ("sum(range(10**12))", "TimeoutError: no answer within 0.5 s"),
     "ignores-signals": (
         "for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT):\n    signal.signal(number, signal.SIG_IGN)\n"
-        "time.sleep(60)",
+        "time.sleep(600)",
         "TimeoutError: no answer within 0.5 s",
     ),
     "closes-descriptors": ("os.closerange(3, 64)", "it closed file descriptors that were not its own"),
@@ -38,11 +37,11 @@ HOSTILE = {
         "ValueError: no",
     ),
     "answers-with-a-repr-that-hangs": (
-        "class Odd:\n    def __repr__(self): time.sleep(60)\nreturn Odd()",
+        "class Odd:\n    def __repr__(self): time.sleep(600)\nreturn Odd()",
         "TimeoutError: no answer within 0.5 s",
     ),
     "raises-what-hangs-when-shown": (
-        "class Odd(Exception):\n    def __str__(self): time.sleep(60)\nraise Odd",
+        "class Odd(Exception):\n    def __str__(self): time.sleep(600)\nraise Odd",
         "TimeoutError: no answer within 0.5 s",
     ),
     "raises-a-lone-surrogate": ("raise ValueError('\\ud800')", "ValueError: \\ud800"),
@@ -63,13 +62,18 @@ HOSTILE = {
 }
 
 
+#: Those of one kind: it takes the supervisor three seconds to kill them. The quick suite has one of each kind.
+ALIKE = ("hangs-behind-except", "ignores-signals")
+KINDS = [pytest.param(kind, marks=pytest.mark.long) if kind in ALIKE else kind for kind in HOSTILE]
+
+
 @pytest.fixture
 def impatient(project: Project) -> Project:
     project.write("brabeion.toml", "award_timeout = 0.5\ntask_timeout = 0.5\nbadge_memory = 128\n")
     return project
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_hostile_sync_badge_hurts_only_itself(impatient: Project, kind: str) -> None:
     body, message = HOSTILE[kind]
     impatient.simple_badge("return BadgeAwarded()", slug="before", name="a.py")
@@ -86,18 +90,16 @@ def test_a_hostile_sync_badge_hurts_only_itself(impatient: Project, kind: str) -
     assert impatient.sql("SELECT count(*) FROM events") == [(1,)]
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_hostile_deferred_badge_hurts_only_itself(impatient: Project, kind: str) -> None:
     body, message = HOSTILE[kind]
     impatient.simple_badge("return BadgeAwarded()", slug="before", name="a.py", async_=True)
     impatient.simple_badge(body, slug="hostile", name="m.py", async_=True)
     impatient.simple_badge("return BadgeAwarded()", slug="later", name="z.py", async_=True)
     impatient.fire()
-    started = time.monotonic()
 
-    result = impatient.run("process-queue", "--json")
+    result = impatient.run("process-queue", "--json")  # which ends long before a badge that hangs would
 
-    assert time.monotonic() - started < 0.5 + 3 + 2
     assert (result.status, result.json["done"], result.json["awarded"], result.json["retried"]) == (1, 2, 2, 1), result
     assert message in result.err
     assert message in impatient.sql("SELECT error FROM tasks")[0][0]
@@ -268,7 +270,7 @@ RECEIVER = """
     [
         ("raise RuntimeError('no mail')", "receiver receive of badge_awarded failed: RuntimeError: no mail"),
         ("os._exit(0)", "never came back: its process ended with exit status 0"),
-        ("time.sleep(60)", "receiver receive of badge_awarded failed: TimeoutError"),
+        ("time.sleep(600)", "receiver receive of badge_awarded failed: TimeoutError"),
     ],
 )
 def test_a_receiver_that_fails_is_reported_and_hurts_nothing(

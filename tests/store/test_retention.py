@@ -7,14 +7,12 @@ import os
 import random
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.base import CountBadge
@@ -28,7 +26,9 @@ from brabeion_cli.store.event_log import RecordedEvents
 from brabeion_cli.store.event_range import Stretch
 from brabeion_cli.store.reconciliation import Ledger
 from brabeion_cli.store.store import Store, open_store
+from tests.support.lengths import holds_for, lengths
 from tests.support.moments import NOW
+from tests.support.processes import wait_until
 from tests.support.project import Project
 
 BADGES = """
@@ -192,10 +192,9 @@ class Counted(CountBadge):
     slug, levels, events, thresholds = "counted", ["One"], ["a"], [1]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+@holds_for(
     st.lists(st.tuples(STREAMS, st.integers(0, 40)), min_size=1, max_size=3), STREAMS,
-    st.sampled_from([late_counts.FEW, 0]),
+    st.sampled_from([late_counts.FEW, 0]), quick=15, long=60,
 )  # fmt: skip
 def test_counts_are_right_after_a_prune_also_with_late_comers(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[Any], more: list[Any], few: int
@@ -425,8 +424,11 @@ def prune_all(store: Store) -> None:
     retention.prune(store, registry, "2026-02-01", ["visited", "scored"], now=NOW)
 
 
+@pytest.mark.parametrize("every", lengths(4, 1))
 @pytest.mark.parametrize("change", [forget_alice, rename_alice, prune_all])
-def test_killed_before_any_statement_all_is_done_or_nothing(eventful: Project, change: Callable[[Store], None]) -> None:
+def test_killed_before_any_statement_all_is_done_or_nothing(
+    eventful: Project, change: Callable[[Store], None], every: int
+) -> None:
     eventful.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
     eventful.ok(
         "ingest", stdin=line("thanked", "bob", "2026-01-30", author="alice") + line("visited", "alice", "2025-12-01")
@@ -435,7 +437,7 @@ def test_killed_before_any_statement_all_is_done_or_nothing(eventful: Project, c
     before, after = tables(eventful.db), None
     copy = eventful.directory / "copy.db"
     seen = []
-    for statements in range(200):
+    for statements in range(0, 200, every):
         shutil.copy(eventful.db, copy)
         status = killed_before(statements, copy, change)
         seen.append(tables(copy))
@@ -446,13 +448,13 @@ def test_killed_before_any_statement_all_is_done_or_nothing(eventful: Project, c
 
     assert after is not None
     assert after != before
-    assert len(seen) > 8
+    assert len(seen) > 8 / every
     done = seen.index(after)
     assert seen == [before] * done + [after] * (len(seen) - done)
 
 
 def killed_before(statements: int, path: Path, change: Callable[[Store], None]) -> int:
-    """Run a change in a process that ends before its so-manieth statement; its status, 0 where it ran to its end."""
+    """Run a change in a process that ends after so many statements; the status, which is 0 where it did not have to."""
     pid = os.fork()
     if pid == 0:
         left = statements
@@ -485,8 +487,7 @@ def test_a_worker_that_judges_meanwhile_loses_its_lease(project: Project, comman
     )
     project.ok("ingest", stdin=line("it_happened", "alice", "2026-01-01") + line("other", "bob", "2026-01-01"))
     worker = project.start("process-queue", "--json")
-    while not (project.directory / "started").exists():
-        time.sleep(0.01)
+    wait_until((project.directory / "started").exists)
 
     project.ok("user", *command)
     assert project.sql("SELECT token, attempts FROM tasks") == [(None, 0)][command == ("forget", "alice") :]
@@ -587,7 +588,8 @@ def test_pruned_meanwhile_nothing_is_stale(eventful: Project) -> None:
     assert (result.json["stale"], result.json["revoked"]) == (0, 0)
 
 
-def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store(eventful: Project) -> None:
+@pytest.mark.parametrize("count", lengths(4_000, 12_000))
+def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store(eventful: Project, count: int) -> None:
     draw = random.Random(1)
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     lines = [
@@ -597,16 +599,17 @@ def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store
             "at": (start + timedelta(minutes=draw.randrange(100_000))).isoformat(),
             "id": number,
         }
-        for number in range(12_000)
+        for number in range(count)
     ]
-    stream = eventful.write("lines.ndjson", "".join(json.dumps(each) + "\n" for each in lines))
     eventful.ok("ingest", stdin=line("walked", "zoe", "2025-12-01"))  # what was never recorded is not pruned
     ((before_that,),) = eventful.sql("SELECT count(*) FROM events")
 
-    process = eventful.start("ingest", stream, "--json")
-    pruned = runs = 0
-    while process.poll() is None:
-        runs += 1
+    process = eventful.start("ingest", "--json")
+    assert process.stdin is not None
+    pruned = 0
+    for runs in range(1, 9):  # each part is recorded, or waits in the pipe, while others write
+        process.stdin.write("".join(json.dumps(each) + "\n" for each in lines[runs - 1 :: 8]).encode())
+        process.stdin.flush()
         before = (start + timedelta(days=runs)).isoformat()
         pruned += eventful.ok("db", "prune", "--before", before, "--event", "walked", "--json").json["pruned"]
         eventful.run("user", "rename", "bob", f"bob {runs}")  # he may have no events yet
@@ -614,7 +617,6 @@ def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store
 
     assert (process.returncode, json.loads(out)["recorded"]) == (0, len(lines))
     assert pruned > 1
-    assert runs > 2
     assert eventful.sql("SELECT count(*) FROM events") == [(before_that + len(lines) - pruned,)]
     assert "is sound" in eventful.ok("db", "verify").out
 

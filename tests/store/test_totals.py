@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.database import migrations, row_checks
@@ -22,6 +21,7 @@ from brabeion_cli.store.reports import Filter
 from brabeion_cli.store.store import Store, open_store
 from tests.support.badge_texts import POINTS
 from tests.support.costs import steps
+from tests.support.lengths import holds_for
 from tests.support.project import Project
 
 MOMENT = "2026-11-0{}T00:00:00.000000Z"
@@ -83,8 +83,7 @@ def database() -> sqlite3.Connection:
     return made
 
 
-@settings(max_examples=150, deadline=None)
-@given(STEPS)
+@holds_for(STEPS, quick=50, long=150)
 def test_whatever_is_written_the_totals_are_those_of_a_recount(steps: list[tuple[str, dict[str, Any]]]) -> None:
     with closing(database()) as made:
         for statement, values in steps:

@@ -10,5 +10,6 @@
 - `costs`: what a piece of work costs SQLite, in steps of its virtual machine
 - `disks`: a disk that is full
 - `texts`: strategies for text
+- `lengths`: tests in two lengths, for the quick suite and for `pytest -m long`
 - `moments`: the moment at which tests happen
 """

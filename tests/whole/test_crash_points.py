@@ -1,10 +1,12 @@
 """R17: killed before any of its statements, an operation has happened or has not; run again, it ends as if it had never
 been killed.
 
-An operation runs in a child that kills itself before the first statement, the second, …, and at last after the final
-one. What it left on disk must then be what was there before, or what is there after, and what is there after where it
-had said so. The promise of `replay`, which commits in steps: what it told in a `Step` is there, and at most one step
-more. `StoreInUse.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
+An operation runs in a child that kills itself before one of its statements, or after the last one. What it left on
+disk must then be what was there before, or what is there after; and what is there after where it had said so. In long
+runs each statement has its turn.
+
+`replay` commits in steps, and promises: what it told in a `Step` is there, and at most one step more.
+`StoreInUse.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
 """
 
 from __future__ import annotations
@@ -41,17 +43,20 @@ from brabeion_cli.store.event_range import Stretch
 from brabeion_cli.store.journal import Journal
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import Task
+from tests.support.lengths import lengths
 from tests.support.moments import NOW
 from tests.support.older_databases import older_copy
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+TOLD = b"told"  # what a child writes among its statements
 
 Tell = Callable[[Sequence[NewAward]], object]
 Operation = Callable[[Store, Tell], object]
 
 
 def nobody(awards: Sequence[NewAward]) -> None:
-    """Whom an operation tells that is not killed."""
+    """The listener of an operation that is not killed."""
 
 
 def registry_of(*, strict: bool) -> Registry:
@@ -190,10 +195,15 @@ def old(in_use: StoreInUse, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(path: Path) -> str:
-    """All that a store holds; a token by its being there, as it is drawn by lot."""
+    """All that a store holds."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         marks = [database.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
-        return re.sub("'[0-9a-f]{32}'", "'token'", "\n".join([*database.iterdump(), str(marks)]))
+        return without_tokens("\n".join([*database.iterdump(), str(marks)]))
+
+
+def without_tokens(text: str) -> str:
+    """The text with the same word for each token of a claim, which is drawn by lot."""
+    return re.sub("'[0-9a-f]{32}'", "'token'", text)
 
 
 def before_each_statement(action: Callable[[str], None]) -> None:
@@ -208,15 +218,15 @@ def before_each_statement(action: Callable[[str], None]) -> None:
     sqlite3.connect = connect_traced  # type: ignore[assignment]
 
 
-class Death(NamedTuple):
-    """How often a child told of something that it had done, and before which statement it died; "" after the last."""
+class Run(NamedTuple):
+    """What a child did: how often it told of something, and the statements that it began (reading ones left out)."""
 
     told: int
-    statement: str
+    statements: list[str]
 
 
-def killed(path: Path, operation: Operation, point: int) -> Death:
-    """Run the operation in a child that is killed before its statement number `point`."""
+def killed(path: Path, operation: Operation, point: int | None = None) -> Run:
+    """Run the operation in a child that is killed before its statement number `point`, or after the last one."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -225,14 +235,15 @@ def killed(path: Path, operation: Operation, point: int) -> Death:
 
             def die(statement: str) -> None:
                 # Before one that only reads, the disk is as it is before the next one.
-                if not statement.startswith("SELECT") and next(numbers) == point:
-                    os.write(writing, statement.encode())
-                    os.kill(os.getpid(), signal.SIGKILL)
+                if not statement.startswith("SELECT"):
+                    os.write(writing, statement.encode() + b"\0")
+                    if next(numbers) == point:
+                        os.kill(os.getpid(), signal.SIGKILL)
 
             before_each_statement(die)
             with open_store(str(path), create=True) as store:
-                operation(store, lambda awards: os.write(writing, b"\0"))
-                os.write(writing, b"\0")
+                operation(store, lambda awards: os.write(writing, TOLD + b"\0"))
+                os.write(writing, TOLD + b"\0")
                 os.kill(os.getpid(), signal.SIGKILL)
         except BaseException:
             traceback.print_exc()
@@ -240,9 +251,9 @@ def killed(path: Path, operation: Operation, point: int) -> Death:
             os._exit(1)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        *steps, statement = pipe.read().split(b"\0")
+        written = pipe.read().split(b"\0")[:-1]
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    return Death(len(steps), statement.decode())
+    return Run(written.count(TOLD), [without_tokens(each.decode()) for each in written if each != TOLD])
 
 
 def states(path: Path, operation: Operation) -> list[str]:
@@ -260,8 +271,23 @@ def states(path: Path, operation: Operation) -> list[str]:
     return found
 
 
-def walk(before: Path, operation: Operation) -> list[str]:
-    """Kill the operation at each point; the statements before which it was killed, and "" for the end."""
+def every(statements: list[str]) -> list[int]:
+    """All points: before each statement, and after the last one."""
+    return list(range(len(statements) + 1))
+
+
+def some(statements: list[str]) -> list[int]:
+    """Points around the first and the last commit, where most can go wrong, and a few from begin to end."""
+    commits = [number for number, statement in enumerate(statements) if statement == "COMMIT"]
+    around = {near for commit in (commits[0], commits[-1]) for near in (commit - 1, commit, commit + 1)}
+    return sorted({*around, *range(0, len(statements), len(statements) // 4), len(statements)})
+
+
+Chosen = Callable[[list[str]], list[int]]
+
+
+def walk(before: Path, operation: Operation, chosen: Chosen) -> list[str]:
+    """Kill the operation at the chosen points; all its statements."""
     path = before.with_name("killed.db")
 
     def copy() -> None:
@@ -273,21 +299,26 @@ def walk(before: Path, operation: Operation) -> list[str]:
     copy()
     wanted = states(path, operation)
     assert wanted[0] != wanted[-1]
-    statements: list[str] = []
-    while "" not in statements:
+    copy()
+    statements = killed(path, operation).statements
+    for point in chosen(statements):
         copy()
-        death = killed(path, operation, len(statements))
+        run = killed(path, operation, point)
+        assert run.statements == statements[: point + 1]
+        where = f"killed before statement {point} ({[*statements, 'after the last'][point]})"
         found = contents(path)
-        where = f"killed before statement {len(statements)} ({death.statement or 'after the last'})"
-        assert found in wanted[death.told : death.told + 2], f"{where} it left neither before nor after"
+        assert found in wanted[run.told : run.told + 2], f"{where} it left neither before nor after"
         with open_store(str(path), create=True) as store:
             assert list(integrity.problems(store.database)) == [], where
             operation(store, nobody)
         assert contents(path) == wanted[-1], f"{where} and run again it came to another end"
-        statements.append(death.statement)
     return statements
 
 
+POINTS = pytest.mark.parametrize("chosen", lengths(some, every))
+
+
+@POINTS
 @pytest.mark.parametrize(
     ("name", "points", "commits"),
     [
@@ -296,31 +327,34 @@ def walk(before: Path, operation: Operation) -> list[str]:
     ],
 )  # fmt: skip
 def test_killed_before_any_statement_it_has_happened_or_has_not(
-    in_use: StoreInUse, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
+    in_use: StoreInUse, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int, chosen: Chosen
 ) -> None:
     monkeypatch.setattr(checkpoints, "HOLD", 0)  # a step for each event
     monkeypatch.setattr(reconciliation, "PAGE", 5)  # and for every five awards
 
-    statements = walk(in_use.path, getattr(in_use, name))
+    statements = walk(in_use.path, getattr(in_use, name), chosen)
 
     assert len(statements) >= points
     assert statements.count("COMMIT") >= commits
 
 
-def test_killed_while_it_migrates_a_store_is_of_the_old_version_or_of_the_new(old: Path) -> None:
-    statements = walk(old, lambda store, tell: None)
+@POINTS
+def test_killed_while_it_migrates_a_store_is_of_the_old_version_or_of_the_new(old: Path, chosen: Chosen) -> None:
+    statements = walk(old, lambda store, tell: None, chosen)
 
     assert len(statements) >= 20
     assert "COMMIT" in statements
 
 
-def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path) -> None:
-    statements = walk(tmp_path / "none.db", lambda store, tell: None)
+@POINTS
+def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path, chosen: Chosen) -> None:
+    statements = walk(tmp_path / "none.db", lambda store, tell: None, chosen)
 
     assert len(statements) >= 20
     assert "COMMIT" in statements
 
 
-def test_the_walk_finds_an_operation_that_commits_in_its_middle(in_use: StoreInUse) -> None:
+@POINTS
+def test_the_walk_finds_an_operation_that_commits_in_its_middle(in_use: StoreInUse, chosen: Chosen) -> None:
     with pytest.raises(AssertionError, match=r"killed before statement \d+ .* it left neither before nor after"):
-        walk(in_use.path, in_use.torn)
+        walk(in_use.path, in_use.torn, chosen)

@@ -16,6 +16,7 @@ import pytest
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.store.store import open_store
 from tests.support.badge_texts import POINTS
+from tests.support.lengths import lengths
 from tests.support.project import Project, Result
 
 COMMANDS = [
@@ -151,7 +152,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("commands", [FEW, pytest.param(COMMANDS, marks=pytest.mark.soak)], ids=["few", "all"])
+@pytest.mark.parametrize("commands", lengths(FEW, tuple(COMMANDS)))
 def test_commands_refuse_what_they_cannot_use(tmp_path: Path, commands: tuple[str, ...]) -> None:
     for kind, (prepare, _, _) in UNUSABLE.items():
         prepare(make_project_with_store(tmp_path / kind))
