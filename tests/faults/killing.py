@@ -115,7 +115,7 @@ def ended_by_signals(project: Project, rng: random.Random, times: int) -> Figure
     project.badge(MORE, "../more/more.py")
     body = "time.sleep(0.01)\nreturn BadgeAwarded()"
     project.simple_badge(body, slug="later", events=["points_awarded"], multiple=True, async_=True)
-    write_lines(project, LINES // 10)
+    write_lines(project, LINES // 10 if times > 2 else LINES // 30)
     for work in ENDED.values():
         undisturbed, seconds = _undisturbed(project, *work.before, work.command, queries=work.same)
         left = times

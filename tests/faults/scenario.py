@@ -38,14 +38,14 @@ class Figures:
 class Scenario(NamedTuple):
     """`run` is called with an empty project, a source of chance, and how many times to do it.
 
-    That is `suite` times in the quick suite, `quick` times by `pytest -m long` and with `--quick`, else `full` times.
+    That is `quick` times in the quick suite, `long` times by `pytest -m long` and with `--long`, else `full` times.
     """
 
     name: str
     title: str
     run: Callable[[Project, random.Random, int], Figures]
-    suite: int
     quick: int
+    long: int
     full: int
 
 

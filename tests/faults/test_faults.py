@@ -16,7 +16,7 @@ from tests.support.processes import has_ended, wait_until
 from tests.support.project import Project
 
 
-@pytest.mark.parametrize("length", lengths("suite", "quick"))
+@pytest.mark.parametrize("length", lengths("quick", "long"))
 @pytest.mark.parametrize("scenario", QUICK, ids=lambda scenario: scenario.name)
 def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, length: str, tmp_path: Path) -> None:
     figures = scenario.run(make_project(tmp_path / "site"), random.Random(20261125), getattr(scenario, length))

@@ -70,7 +70,7 @@ def singles_beside_a_stream(project: Project, rng: random.Random, times: int) ->
     figures.require("status of ingest", streamed.status, 0)
     figures.require("refused", [text for answer in answers for text in answer["refused"]], [])
     figures.require("recorded", project.sql("SELECT count(*) FROM events")[0][0], times + len(waits))
-    if times > 50_000 and (percentile(waits, 0.99) > 0.15 or max(waits) > 0.5):  # in the quick form chance says more
+    if times > 50_000 and (percentile(waits, 0.99) > 0.15 or max(waits) > 0.5):  # of few, chance says more
         figures.broken.append(f"single fires had to wait {percentile(waits, 0.99):.2f} s (p99), {max(waits):.2f} s")
     return figures
 

@@ -80,7 +80,7 @@ def test_help_texts_in_the_docs_are_the_real_ones(project: Project, name: str) -
     text = page.read_text()
     section = re.search(rf"^## `{name}`\n.*?^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert section is not None, f"docs/commands.md has no section for `{name}`"
-    real = shell(project, f"brabeion {name} --help")
+    real = project.ok(*name.split(), "--help", env={"COLUMNS": "100"}).out
     if WRITE:
         page.write_text(text[: section.start(1)] + real + text[section.end(1) :])
         return

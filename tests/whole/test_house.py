@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def package_of(module: str) -> str:
     return parts[1] if (PACKAGE / parts[1]).is_dir() else ""
 
 
+@functools.cache
 def modules() -> list[str]:
     paths = (path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
     return sorted(".".join(path.parts) for path in paths)
