@@ -16,18 +16,20 @@ from brabeion_cli.cli import output
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store.store import open_store
-from tests.conftest import NOW, POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.moments import NOW
+from tests.support.project import Project
 
 
 @pytest.fixture
-def points(project: Project) -> Project:
+def keyed(project: Project) -> Project:
     project.badge(POINTS)
     project.simple_badge("return BadgeAwarded(key=state['k'])", slug="keyed", levels=["Nice"], multiple=True)
     return project
 
 
 @pytest.fixture
-def site(points: Project) -> Project:
+def awarded(keyed: Project) -> Project:
     history = (("alice", 6000, 1), ("alice", 11000, 3), ("bob", 8000, 2), ("bob", 9000, 4))
     lines = [
         {
@@ -39,20 +41,20 @@ def site(points: Project) -> Project:
         }
         for user, total, day in history
     ]
-    points.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
-    return points
+    keyed.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
+    return keyed
 
 
 def listed(project: Project, *arguments: object) -> list[tuple[str, int]]:
     return [(row["user"], row["level"]) for row in project.ok("list", "--json", *arguments).json]
 
 
-def test_the_documented_json(site: Project) -> None:
-    site.badge(
+def test_the_documented_json(awarded: Project) -> None:
+    awarded.badge(
         POINTS.replace('"Gold"', 'BadgeDetail("Gold", "a lot")').replace("import Badge,", "import Badge, BadgeDetail,")
     )
 
-    first = site.ok("list", "--format", "json").json[0]
+    first = awarded.ok("list", "--format", "json").json[0]
 
     assert first == {
         "user": "alice",
@@ -82,8 +84,8 @@ def test_the_documented_json(site: Project) -> None:
         (["--highest", "--level", "1"], []),
     ],
 )
-def test_filters(site: Project, arguments: list[str], rows: list[tuple[str, int]]) -> None:
-    assert listed(site, *arguments) == rows
+def test_filters(awarded: Project, arguments: list[str], rows: list[tuple[str, int]]) -> None:
+    assert listed(awarded, *arguments) == rows
 
 
 @pytest.mark.parametrize(
@@ -97,19 +99,19 @@ def test_filters(site: Project, arguments: list[str], rows: list[tuple[str, int]
         (["--json", "--format", "csv"], "contradict"),
     ],
 )
-def test_wrong_filters(site: Project, arguments: list[str], message: str) -> None:
-    result = site.run("list", *arguments)
+def test_wrong_filters(awarded: Project, arguments: list[str], message: str) -> None:
+    result = awarded.run("list", *arguments)
 
     assert result.status == 2
     assert message in result.err
 
 
-def test_equal_moments_have_a_fixed_order(points: Project) -> None:
+def test_equal_moments_have_a_fixed_order(keyed: Project) -> None:
     for key in ("b", "a", "c"):
-        points.fire(state={"k": key, "user": "zoe"}, at="2026-01-01")
-    points.fire(state={"k": "a"}, at="2026-01-01")
+        keyed.fire(state={"k": key, "user": "zoe"}, at="2026-01-01")
+    keyed.fire(state={"k": "a"}, at="2026-01-01")
 
-    assert [(row["user"], row["key"]) for row in points.ok("list", "--json").json] == [
+    assert [(row["user"], row["key"]) for row in keyed.ok("list", "--json").json] == [
         ("alice", "a"),
         ("zoe", "a"),
         ("zoe", "b"),
@@ -117,11 +119,11 @@ def test_equal_moments_have_a_fixed_order(points: Project) -> None:
     ]
 
 
-def test_ndjson_and_csv(site: Project) -> None:
-    rows = site.ok("list", "--json").json
+def test_ndjson_and_csv(awarded: Project) -> None:
+    rows = awarded.ok("list", "--json").json
 
-    assert [json.loads(text) for text in site.ok("list", "--format", "ndjson").out.splitlines()] == rows
-    table = list(csv.DictReader(io.StringIO(site.ok("list", "--format", "csv").out)))
+    assert [json.loads(text) for text in awarded.ok("list", "--format", "ndjson").out.splitlines()] == rows
+    table = list(csv.DictReader(io.StringIO(awarded.ok("list", "--format", "csv").out)))
     assert [(row["user"], row["level"], row["event_id"]) for row in table] == [
         (row["user"], str(row["level"]), row["event"]["id"]) for row in rows
     ]
@@ -144,16 +146,16 @@ NASTY = [
 ]
 
 
-def test_what_users_typed_is_shown_and_does_nothing(points: Project) -> None:
+def test_what_users_typed_is_shown_and_does_nothing(keyed: Project) -> None:
     lines = [{"event": "points_awarded", "user": user, "state": {"points": 6000}} for user in NASTY]
-    points.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
+    keyed.ok("ingest", stdin="\n".join(map(json.dumps, lines)))
 
-    assert {row["user"] for row in points.ok("list", "--json").json} == set(NASTY)
-    plain = points.ok("list").out
+    assert {row["user"] for row in keyed.ok("list", "--json").json} == set(NASTY)
+    plain = keyed.ok("list").out
     assert len(plain.splitlines()) == len(NASTY) + 1
     for shown in ("[alice]", "[/b]", "\\x1b[31mred", "\\u202eevil", "a" * 200, "tab\\n=2", "👩\u200d🔬", "\\x9b1m"):
         assert shown in plain
-    cells = [row["user"] for row in csv.DictReader(io.StringIO(points.ok("list", "--format", "csv").out))]
+    cells = [row["user"] for row in csv.DictReader(io.StringIO(keyed.ok("list", "--format", "csv").out))]
     assert sorted(cells) == sorted("'" + user if user in ("=1+1", "@SUM(A1)", " -2") else user for user in NASTY)
 
 
@@ -170,14 +172,14 @@ def test_a_terminal_gets_a_drawn_table(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert shown.count("x") == 50 + 1
 
 
-def test_an_answer_is_whole_where_its_pipe_does_not_wait(site: Project) -> None:
-    with open_store(str(site.db)) as store, store.transaction():
+def test_an_answer_is_whole_where_its_pipe_does_not_wait(awarded: Project) -> None:
+    with open_store(str(awarded.db)) as store, store.transaction():
         for key in range(3000):
             store.awards.add(Grant("zoe", "points", 1, str(key)), moment(NOW), None, "root", "because")
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
-    process = site.start("list", "--user", "zoe", "--format", "csv", stdout=writer)
+    process = awarded.start("list", "--user", "zoe", "--format", "csv", stdout=writer)
     os.close(writer)
     time.sleep(0.5)  # it fills meanwhile
     with open(reader, "rb") as pipe:
@@ -188,10 +190,10 @@ def test_an_answer_is_whole_where_its_pipe_does_not_wait(site: Project) -> None:
 
 
 @pytest.mark.parametrize("command", ["list", "badges", "list --format csv", "queue list", "check"])
-def test_an_answer_that_nobody_can_take(site: Project, command: str) -> None:
-    line = " ".join(site.command(command))
+def test_an_answer_that_nobody_can_take(awarded: Project, command: str) -> None:
+    line = " ".join(awarded.command(command))
     for redirection, statuses in ((">&-", (0,)), (">/dev/full", (0, 1))):
-        whole = f"cd {site.directory} && {line} {redirection}"
+        whole = f"cd {awarded.directory} && {line} {redirection}"
         done = subprocess.run(["sh", "-c", whole], stderr=subprocess.PIPE, check=False)
         assert done.returncode in statuses, done
         assert b"Traceback" not in done.stderr
@@ -208,21 +210,21 @@ def test_an_answer_that_nobody_can_take(site: Project, command: str) -> None:
         "revoke --user alice --reason x --badge points --key",
     ],
 )
-def test_a_name_that_is_no_text_is_bad_input(site: Project, command: str) -> None:
-    result = site.run(*command.split(), os.fsdecode(b"\xff"))
+def test_a_name_that_is_no_text_is_bad_input(awarded: Project, command: str) -> None:
+    result = awarded.run(*command.split(), os.fsdecode(b"\xff"))
 
     assert (result.status, "lone surrogate" in result.err) == (2, True)
 
 
-def test_what_users_typed_forges_no_line_of_a_message(points: Project) -> None:
-    result = points.run("fire", "points_awarded", "--user", "a\nError: all is lost", "--state", "{}")
+def test_what_users_typed_forges_no_line_of_a_message(keyed: Project) -> None:
+    result = keyed.run("fire", "points_awarded", "--user", "a\nError: all is lost", "--state", "{}")
 
     assert result.out == "recorded points_awarded for a\\nError: all is lost\n"
-    assert points.run("fire", "x\nError: y", "--user", "a").err.count("\n") == 1
+    assert keyed.run("fire", "x\nError: y", "--user", "a").err.count("\n") == 1
 
 
-def test_a_pipe_that_closes_early_is_no_defect(site: Project) -> None:
-    process = site.start("list")
+def test_a_pipe_that_closes_early_is_no_defect(awarded: Project) -> None:
+    process = awarded.start("list")
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
@@ -231,18 +233,18 @@ def test_a_pipe_that_closes_early_is_no_defect(site: Project) -> None:
     assert b"Traceback" not in err
 
 
-def test_awards_of_a_badge_that_is_gone_are_listed(site: Project) -> None:
-    (site.directory / "badges/badge.py").unlink()
+def test_awards_of_a_badge_that_is_gone_are_listed(awarded: Project) -> None:
+    (awarded.directory / "badges/badge.py").unlink()
 
-    assert site.ok("list", "--json").json[0] | {"event": 0} == {
+    assert awarded.ok("list", "--json").json[0] | {"event": 0} == {
         "user": "alice", "badge": "points", "level": 3, "level_name": None, "description": None, "key": None,
         "awarded_at": "2026-11-03T12:00:00.000000Z", "event": 0,
     }  # fmt: skip
 
 
-def test_the_catalogue_counts_holders_and_shares(site: Project) -> None:
-    site.fire("seen", {"user": "carol"})
-    rows = site.ok("badges", "--json").json
+def test_the_catalogue_counts_holders_and_shares(awarded: Project) -> None:
+    awarded.fire("seen", {"user": "carol"})
+    rows = awarded.ok("badges", "--json").json
 
     assert [(row["badge"], row["level"], row["holders"], row["share"]) for row in rows] == [
         ("points", 1, 1, 0.333333),
@@ -251,59 +253,61 @@ def test_the_catalogue_counts_holders_and_shares(site: Project) -> None:
         ("keyed", 1, 0, 0.0),
     ]
     assert rows[3] | {"level_name": "Nice", "events": ["it_happened"], "multiple": True} == rows[3]
-    assert "33.3%" in site.ok("badges").out
+    assert "33.3%" in awarded.ok("badges").out
 
 
 def give(project: Project, *arguments: object) -> Any:
     return project.run("award", "--reason", "won the quiz", "--json", *arguments)
 
 
-def test_an_award_by_hand_knows_giver_and_reason(site: Project) -> None:
-    given = give(site, "--user", "dora", "--badge", "points", "--level", "silver", "--by", "carl")
+def test_an_award_by_hand_knows_giver_and_reason(awarded: Project) -> None:
+    given = give(awarded, "--user", "dora", "--badge", "points", "--level", "silver", "--by", "carl")
 
     assert given.json == {
         "results": [
             {"badge": "points", "outcome": "awarded", "user": "dora", "level": 2, "level_name": "Silver", "key": None}
         ]
     }
-    (row,) = site.ok("list", "--user", "dora", "--json").json
+    (row,) = awarded.ok("list", "--user", "dora", "--json").json
     assert (row["event"], row["given_by"], row["reason"]) == (None, "carl", "won the quiz")
-    assert "by carl: won the quiz" in site.ok("list", "--user", "dora").out
-    assert give(site, "--user", "dora", "--badge", "points", "--level", 2).json["results"][0]["outcome"] == "held"
-    assert site.fire("points_awarded", {"user": "dora", "points": 8000}).json["results"][0]["outcome"] == "held"
+    assert "by carl: won the quiz" in awarded.ok("list", "--user", "dora").out
+    assert give(awarded, "--user", "dora", "--badge", "points", "--level", 2).json["results"][0]["outcome"] == "held"
+    assert awarded.fire("points_awarded", {"user": "dora", "points": 8000}).json["results"][0]["outcome"] == "held"
 
 
-def test_a_multiple_badge_may_be_given_again(points: Project) -> None:
-    points.fire(state={"k": None})
+def test_a_multiple_badge_may_be_given_again(keyed: Project) -> None:
+    keyed.fire(state={"k": None})
     for _ in range(2):
-        assert give(points, "--user", "a", "--badge", "keyed").json["results"][0]["outcome"] == "awarded"
+        assert give(keyed, "--user", "a", "--badge", "keyed").json["results"][0]["outcome"] == "awarded"
     for outcome in ("awarded", "held"):
-        assert give(points, "--user", "a", "--badge", "keyed", "--key", "x").json["results"][0]["outcome"] == outcome
-    assert points.ok("process-queue").status == 0
+        assert give(keyed, "--user", "a", "--badge", "keyed", "--key", "x").json["results"][0]["outcome"] == outcome
+    assert keyed.ok("process-queue").status == 0
 
 
-def test_a_revoked_award_stays_on_record_and_is_not_awarded_again(site: Project) -> None:
-    revoked = site.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "cheated", "--by", "carl", "--json")
+def test_a_revoked_award_stays_on_record_and_is_not_awarded_again(awarded: Project) -> None:
+    revoked = awarded.ok(
+        "revoke", "--user", "bob", "--badge", "points", "--reason", "cheated", "--by", "carl", "--json"
+    )
 
     assert revoked.json == {"revoked": [{"user": "bob", "badge": "points", "level": 2, "key": None}]}
-    assert listed(site, "--user", "bob") == []
-    assert site.sql("SELECT revoked_by, revoked_because, event_number FROM awards WHERE \"user\" = 'bob'") == [
+    assert listed(awarded, "--user", "bob") == []
+    assert awarded.sql("SELECT revoked_by, revoked_because, event_number FROM awards WHERE \"user\" = 'bob'") == [
         ("carl", "cheated", 3)
     ]
-    again = site.fire("points_awarded", {"user": "bob", "points": 9000})
+    again = awarded.fire("points_awarded", {"user": "bob", "points": 9000})
     assert (again.status, again.json["results"][0]["outcome"]) == (0, "revoked")
-    assert give(site, "--user", "bob", "--badge", "points", "--level", 2).json["results"][0]["outcome"] == "revoked"
-    assert listed(site, "--user", "bob") == []
-    assert site.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "x", "--json").json == {"revoked": []}
+    assert give(awarded, "--user", "bob", "--badge", "points", "--level", 2).json["results"][0]["outcome"] == "revoked"
+    assert listed(awarded, "--user", "bob") == []
+    assert awarded.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "x", "--json").json == {"revoked": []}
 
 
-def test_one_level_or_key_is_revoked_alone(site: Project) -> None:
-    site.ok("revoke", "--user", "alice", "--badge", "points", "--level", "Gold", "--reason", "x")
-    assert listed(site, "--user", "alice") == [("alice", 1)]
+def test_one_level_or_key_is_revoked_alone(awarded: Project) -> None:
+    awarded.ok("revoke", "--user", "alice", "--badge", "points", "--level", "Gold", "--reason", "x")
+    assert listed(awarded, "--user", "alice") == [("alice", 1)]
     for key in ("a", "b"):
-        site.fire(state={"k": key})
-    site.ok("revoke", "--user", "alice", "--badge", "keyed", "--key", "a", "--reason", "x")
-    assert [row["key"] for row in site.ok("list", "--badge", "keyed", "--json").json] == ["b"]
+        awarded.fire(state={"k": key})
+    awarded.ok("revoke", "--user", "alice", "--badge", "keyed", "--key", "a", "--reason", "x")
+    assert [row["key"] for row in awarded.ok("list", "--badge", "keyed", "--json").json] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -322,11 +326,11 @@ def test_one_level_or_key_is_revoked_alone(site: Project) -> None:
         ("revoke --user alice --badge points", "Missing option '--reason'"),
     ],
 )
-def test_what_cannot_be_given_or_taken(site: Project, arguments: str, message: str) -> None:
-    before = site.sql("SELECT * FROM awards")
+def test_what_cannot_be_given_or_taken(awarded: Project, arguments: str, message: str) -> None:
+    before = awarded.sql("SELECT * FROM awards")
 
-    result = site.run(*arguments.split())
+    result = awarded.run(*arguments.split())
 
     assert result.status == 2
     assert message in result.err
-    assert site.sql("SELECT * FROM awards") == before
+    assert awarded.sql("SELECT * FROM awards") == before

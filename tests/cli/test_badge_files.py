@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from brabeion_cli.sandbox import process
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 #: Every command that has to know the badges, with what it answers where a badge file ends its process.
 COMMANDS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sqlite3
@@ -10,18 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from pathlib import Path
 
 import pytest
 
-from brabeion_cli.cli import app
 from brabeion_cli.database.migrations import SCHEMA_VERSION
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.lengths import lengths
+from tests.support.project import Project
 
 
 @pytest.fixture
-def points(project: Project) -> Project:
+def fired(project: Project) -> Project:
     project.badge(POINTS)
     project.fire("points_awarded", {"points": 8000})
     return project
@@ -85,43 +84,43 @@ def test_every_other_command_refuses_a_database_that_is_not_there(project: Proje
     assert not (project.directory / "copy.db").exists()
 
 
-def test_check_is_content(points: Project) -> None:
-    result = points.ok("check", "--json").json
+def test_check_is_content(fired: Project) -> None:
+    result = fired.ok("check", "--json").json
 
     assert (result["ok"], result["badges"], result["schema"], result["problems"]) == (True, 1, SCHEMA_VERSION, [])
-    assert "all is well: 1 badges" in points.ok("check").out
+    assert "all is well: 1 badges" in fired.ok("check").out
 
 
-def test_check_says_all_that_is_wrong(points: Project) -> None:
-    points.badge("1 / 0", "odd.py")
-    points.db.write_text("text")
+def test_check_says_all_that_is_wrong(fired: Project) -> None:
+    fired.badge("1 / 0", "odd.py")
+    fired.db.write_text("text")
 
-    result = points.run("check", "--json")
+    result = fired.run("check", "--json")
 
     assert result.status == 78
     badge, database = result.json["problems"]
     assert "odd.py:1: ZeroDivisionError" in badge
     assert "is not a SQLite database" in database
-    assert sum(line.startswith("Error: ") for line in points.run("check").err.splitlines()) == 2
+    assert sum(line.startswith("Error: ") for line in fired.run("check").err.splitlines()) == 2
 
 
-def test_check_misses_tables(points: Project) -> None:
-    points.sql("DROP TABLE tasks")
+def test_check_misses_tables(fired: Project) -> None:
+    fired.sql("DROP TABLE tasks")
 
-    assert "tasks is missing from the schema" in points.run("check").err
+    assert "tasks is missing from the schema" in fired.run("check").err
 
 
-def test_check_warns_of_a_badge_that_is_never_registered(points: Project) -> None:
-    points.badge(POINTS.replace("badges.register(PointsBadge)", "").replace('"points"', '"other"'), "other.py")
+def test_check_warns_of_a_badge_that_is_never_registered(fired: Project) -> None:
+    fired.badge(POINTS.replace("badges.register(PointsBadge)", "").replace('"points"', '"other"'), "other.py")
 
-    (warning,) = [text for text in points.ok("check", "--json").json["warnings"] if "other.py" in text]
+    (warning,) = [text for text in fired.ok("check", "--json").json["warnings"] if "other.py" in text]
 
     assert warning.endswith("other.py:4: PointsBadge is never registered; write badges.register(PointsBadge)")
 
 
-def test_migrate_says_what_it_did(points: Project) -> None:
-    assert points.ok("db", "migrate", "--json").json == {"from": SCHEMA_VERSION, "to": SCHEMA_VERSION}
-    assert f"has schema version {SCHEMA_VERSION} already" in points.ok("db", "migrate").out
+def test_migrate_says_what_it_did(fired: Project) -> None:
+    assert fired.ok("db", "migrate", "--json").json == {"from": SCHEMA_VERSION, "to": SCHEMA_VERSION}
+    assert f"has schema version {SCHEMA_VERSION} already" in fired.ok("db", "migrate").out
 
 
 @pytest.mark.parametrize(
@@ -132,35 +131,35 @@ def test_migrate_says_what_it_did(points: Project) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["fire points_awarded --user a", "list", "db migrate", "db verify"])
-def test_newer_and_foreign_databases_are_refused(points: Project, statement: str, message: str, command: str) -> None:
-    points.sql(statement)
-    points.sql("PRAGMA wal_checkpoint(truncate)")
-    before = points.db.read_bytes()
+def test_newer_and_foreign_databases_are_refused(fired: Project, statement: str, message: str, command: str) -> None:
+    fired.sql(statement)
+    fired.sql("PRAGMA wal_checkpoint(truncate)")
+    before = fired.db.read_bytes()
 
-    result = points.run(*command.split())
+    result = fired.run(*command.split())
 
     assert result.status == 78
     assert message in result.err
-    assert points.db.read_bytes() == before
+    assert fired.db.read_bytes() == before
 
 
-def test_a_backup_is_whole_while_others_write(points: Project) -> None:
+def test_a_backup_is_whole_while_others_write(fired: Project) -> None:
     stop = threading.Event()
 
     def write() -> None:
         while not stop.is_set():
-            points.fire("points_awarded", {"points": 1})
+            fired.fire("points_awarded", {"points": 1})
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for number in range(3):
-            before = points.sql("SELECT count(*) FROM events")[0][0]
-            result = points.ok("db", "backup", f"copy{number}.db", "--json").json
+            before = fired.sql("SELECT count(*) FROM events")[0][0]
+            result = fired.ok("db", "backup", f"copy{number}.db", "--json").json
             copy = Path(result["file"])
             assert copy.stat().st_size == result["bytes"]
-            assert "is sound" in points.ok("db", "verify", "--db", copy).out
-            assert len(points.ok("list", "--json", "--db", copy).json) == 1
+            assert "is sound" in fired.ok("db", "verify", "--db", copy).out
+            assert len(fired.ok("list", "--json", "--db", copy).json) == 1
             connection = sqlite3.connect(copy)
             assert connection.execute("SELECT count(*) FROM events").fetchone()[0] >= before
             connection.close()
@@ -169,33 +168,33 @@ def test_a_backup_is_whole_while_others_write(points: Project) -> None:
         writer.join()
 
 
-def test_a_copy_that_is_only_read_stays_as_it_is(points: Project) -> None:
-    copy = points.directory / "copy.db"
-    points.db.chmod(0o600)
-    points.ok("db", "backup", copy)
+def test_a_copy_that_is_only_read_stays_as_it_is(fired: Project) -> None:
+    copy = fired.directory / "copy.db"
+    fired.db.chmod(0o600)
+    fired.ok("db", "backup", copy)
     before = copy.read_bytes()
 
     for command in ("list", "check", "db verify", "queue list", "badges"):
-        points.ok(*command.split(), "--db", copy)
+        fired.ok(*command.split(), "--db", copy)
 
     assert copy.read_bytes() == before
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert not (points.directory / "copy.db-wal").exists()
+    assert not (fired.directory / "copy.db-wal").exists()
 
 
-def test_a_backup_overwrites_only_when_told(points: Project) -> None:
-    points.write("copy.db", "precious")
+def test_a_backup_overwrites_only_when_told(fired: Project) -> None:
+    fired.write("copy.db", "precious")
 
-    refused = points.run("db", "backup", "copy.db")
+    refused = fired.run("db", "backup", "copy.db")
     assert refused.status == 2
     assert "--overwrite" in refused.err
-    assert (points.directory / "copy.db").read_text() == "precious"
-    points.ok("db", "backup", "copy.db", "--overwrite")
-    assert points.run("db", "backup", "brabeion.db", "--overwrite").status == 2
-    assert points.run("db", "backup", "nowhere/copy.db").status == 2
-    points.write("copy.db-wal", "a log of somebody's")
-    assert points.run("db", "backup", "copy.db", "--overwrite").status == 2
-    assert sorted(path.name for path in points.directory.glob("*.partial")) == []
+    assert (fired.directory / "copy.db").read_text() == "precious"
+    fired.ok("db", "backup", "copy.db", "--overwrite")
+    assert fired.run("db", "backup", "brabeion.db", "--overwrite").status == 2
+    assert fired.run("db", "backup", "nowhere/copy.db").status == 2
+    fired.write("copy.db-wal", "a log of somebody's")
+    assert fired.run("db", "backup", "copy.db", "--overwrite").status == 2
+    assert sorted(path.name for path in fired.directory.glob("*.partial")) == []
 
 
 @pytest.mark.parametrize(
@@ -209,68 +208,68 @@ def test_a_backup_overwrites_only_when_told(points: Project) -> None:
         ("DROP INDEX task_due_at", "task_due_at is missing from the schema"),
     ],
 )
-def test_verify_finds_rows_that_break_the_rules(points: Project, damage: str, message: str) -> None:
-    assert points.ok("db", "verify", "--json").json == {"ok": True, "problems": []}
-    points.sql(damage)
+def test_verify_finds_rows_that_break_the_rules(fired: Project, damage: str, message: str) -> None:
+    assert fired.ok("db", "verify", "--json").json == {"ok": True, "problems": []}
+    fired.sql(damage)
 
-    result = points.run("db", "verify")
+    result = fired.run("db", "verify")
 
     assert result.status == 75
     assert message in result.err
 
 
-def test_verify_finds_damaged_pages(points: Project) -> None:
-    points.sql("PRAGMA wal_checkpoint(truncate)")
-    data = bytearray(points.db.read_bytes())
+def test_verify_finds_damaged_pages(fired: Project) -> None:
+    fired.sql("PRAGMA wal_checkpoint(truncate)")
+    data = bytearray(fired.db.read_bytes())
     for page in range(1, len(data) // 4096):
         data[page * 4096 : page * 4096 + 64] = b"\xa5" * 64
-    points.db.write_bytes(data)
+    fired.db.write_bytes(data)
 
-    result = points.run("db", "verify")
+    result = fired.run("db", "verify")
 
     assert result.status == 75
     assert "Traceback" not in result.err
 
 
-def test_damaged_text_in_the_catalogue_is_a_message(points: Project) -> None:
+def test_damaged_text_in_the_catalogue_is_a_message(fired: Project) -> None:
     """SQLite quotes it, and Python cannot decode what SQLite says."""
-    points.sql("PRAGMA journal_mode = delete")
-    points.db.write_bytes(points.db.read_bytes().replace(b"CREATE TABLE", b"CREATE \xff\xfeBLE"))
+    fired.sql("PRAGMA journal_mode = delete")
+    fired.db.write_bytes(fired.db.read_bytes().replace(b"CREATE TABLE", b"CREATE \xff\xfeBLE"))
 
     for command in ("list", "db verify", "check"):
-        result = points.run(*command.split())
+        result = fired.run(*command.split())
         assert result.status == 75, result
         assert "is damaged (text is malformed" in result.err
 
 
-def test_damaged_text_in_a_row_is_a_message(points: Project) -> None:
-    points.sql("INSERT INTO tasks (event_number, badge, attempts, error) VALUES (1, 'b', 1, CAST(x'ff' AS TEXT))")
+def test_damaged_text_in_a_row_is_a_message(fired: Project) -> None:
+    fired.sql("INSERT INTO tasks (event_number, badge, attempts, error) VALUES (1, 'b', 1, CAST(x'ff' AS TEXT))")
 
-    result = points.run("queue", "list")
+    result = fired.run("queue", "list")
 
     assert (result.status, "is damaged (Could not decode to UTF-8" in result.err) == (75, True), result
 
 
 @pytest.mark.parametrize("version", [0, -5])
-def test_a_schema_version_that_never_was_is_damage(points: Project, version: int) -> None:
-    points.sql("PRAGMA journal_mode = delete")
-    points.sql(f"PRAGMA user_version = {version}")
-    before = points.db.read_bytes()
+def test_a_schema_version_that_never_was_is_damage(fired: Project, version: int) -> None:
+    fired.sql("PRAGMA journal_mode = delete")
+    fired.sql(f"PRAGMA user_version = {version}")
+    before = fired.db.read_bytes()
 
-    result = points.run("db", "verify")
+    result = fired.run("db", "verify")
 
     assert (result.status, f"is damaged (schema version {version})" in result.err) == (75, True), result
-    assert points.db.read_bytes() == before
+    assert fired.db.read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_database_is_out_of_reach(points: Project) -> None:
-    points.db.chmod(0o444)
-    points.directory.chmod(0o555)
+def test_a_read_only_database_is_out_of_reach(fired: Project) -> None:
+    fired.db.chmod(0o444)
+    fired.directory.chmod(0o555)
 
-    result = points.run("fire", "points_awarded", "--user", "a")
+    result = fired.run("fire", "points_awarded", "--user", "a")
 
-    points.directory.chmod(0o755)
+    fired.directory.chmod(0o755)
     assert result.status == 75
     assert "out of reach" in result.err
 
@@ -289,12 +288,13 @@ def test_ctrl_c_while_modules_are_loaded_ends_the_command_in_silence(project: Pr
     assert err == b""
 
 
-def test_ctrl_c_at_any_early_moment_shows_no_traceback(points: Project) -> None:
-    points.write(
+@pytest.mark.parametrize("step", lengths(40, 8))
+def test_ctrl_c_at_any_early_moment_shows_no_traceback(fired: Project, step: int) -> None:
+    fired.write(
         "click.py", "import sys; print('loading', flush=True); del sys.path[0], sys.modules['click']; import click"
     )
-    for milliseconds in range(0, 160, 8):
-        with points.start("fire", "points_awarded", "--user", "u", "--state", '{"points": 1}') as process:
+    for milliseconds in range(0, 160, step):
+        with fired.start("fire", "points_awarded", "--user", "u", "--state", '{"points": 1}') as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"loading\n"
             time.sleep(milliseconds / 1000)
@@ -304,21 +304,6 @@ def test_ctrl_c_at_any_early_moment_shows_no_traceback(points: Project) -> None:
             _, err = process.communicate(timeout=60)
         assert process.returncode in (-signal.SIGINT, 130, 0), err
         assert b"Traceback" not in err
-
-
-def test_a_signal_in_the_midst_of_an_import_is_answered_a_little_later() -> None:
-    # In this callback of importlib Python shows an exception as "ignored", and goes on as if nothing had come.
-    lock = importlib._bootstrap._get_module_lock  # type: ignore[attr-defined]
-    callback = next(each for each in lock.__code__.co_consts if isinstance(each, types.CodeType))
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
-    try:
-        app._end(signal.SIGTERM, types.SimpleNamespace(f_code=callback))  # type: ignore[arg-type]
-        assert came == [signal.SIGTERM]
-        with pytest.raises(SystemExit, match="143"):
-            app._end(signal.SIGTERM, sys._getframe())
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -14,7 +14,7 @@ from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
-from tests.conftest import NOW
+from tests.support.moments import NOW
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from brabeion_cli.domain import events, serializer, strict_json
 from brabeion_cli.errors import EventError
-from tests.conftest import NOW
+from tests.support.lengths import holds_for
+from tests.support.moments import NOW
+from tests.support.texts import TEXT
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 )
@@ -48,7 +49,7 @@ def test_canonical_text_tells_values_apart_that_python_finds_equal() -> None:
     assert len({strict_json.canonical(value) for value in (1, 1.0, True)}) == 3
 
 
-@given(st.dictionaries(TEXT, RICH))
+@holds_for(st.dictionaries(TEXT, RICH), quick=40, long=100)
 def test_a_frozen_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
     thawed = serializer.decode(serializer.encode(state))
 

@@ -20,12 +20,12 @@ from brabeion_cli.project.registry import Registry
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store.store import Store
-from tests.conftest import NOW
+from tests.support.moments import NOW
 
 Answer = Callable[[dict[str, Any]], object]
 
 
-class Site:
+class RecordingEngine:
     """A registry and a store, and events that are fired at them."""
 
     def __init__(self, registry: Registry, store: Store) -> None:
@@ -55,78 +55,78 @@ class Site:
 
 
 @pytest.fixture
-def site(registry: Registry, store: Store) -> Site:
-    return Site(registry, store)
+def engine(registry: Registry, store: Store) -> RecordingEngine:
+    return RecordingEngine(registry, store)
 
 
-def test_an_award_knows_its_event_and_moment(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded())
+def test_an_award_knows_its_event_and_moment(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded())
 
-    recorded = site.fire(at="2020-01-02T03:04:05Z")
+    recorded = engine.fire(at="2020-01-02T03:04:05Z")
 
     assert recorded.outcomes == [Outcome("one", OutcomeKind.AWARDED, "alice", 1, "One", None)]
-    rows = site.store.database.execute_sql("SELECT awarded_at, event_number, given_by FROM awards").fetchall()
+    rows = engine.store.database.execute_sql("SELECT awarded_at, event_number, given_by FROM awards").fetchall()
     assert rows == [("2020-01-02T03:04:05.000000Z", 1, None)]
 
 
-def test_once_is_once_for_each_user_and_level(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(level=state["n"]), levels=["a", "b", "c"])
+def test_once_is_once_for_each_user_and_level(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(level=state["n"]), levels=["a", "b", "c"])
 
-    assert [site.outcomes(n=n) for n in (2, 2, 1, 3, 1)] == [
+    assert [engine.outcomes(n=n) for n in (2, 2, 1, 3, 1)] == [
         [("awarded", 2)],
         [("held", 2)],
         [("awarded", 1)],
         [("awarded", 3)],
         [("held", 1)],
     ]
-    assert site.outcomes(user="bob", n=2) == [("awarded", 2)]
+    assert engine.outcomes(user="bob", n=2) == [("awarded", 2)]
 
 
-def test_a_multiple_badge_is_awarded_by_every_event(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(), multiple=True)
+def test_a_multiple_badge_is_awarded_by_every_event(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(), multiple=True)
 
-    assert [site.outcomes() for _ in range(3)] == [[("awarded", 1)]] * 3
-    assert len(site.awards()) == 3
+    assert [engine.outcomes() for _ in range(3)] == [[("awarded", 1)]] * 3
+    assert len(engine.awards()) == 3
 
 
 @pytest.mark.parametrize("multiple", [False, True])
-def test_a_key_makes_it_once_per_key(site: Site, multiple: bool) -> None:
-    site.badge(lambda state: BadgeAwarded(key=state["post"]), multiple=multiple)
+def test_a_key_makes_it_once_per_key(engine: RecordingEngine, multiple: bool) -> None:
+    engine.badge(lambda state: BadgeAwarded(key=state["post"]), multiple=multiple)
 
-    assert [site.outcomes(post=post)[0][0] for post in (1, "1", 2, "1")] == ["awarded", "held", "awarded", "held"]
-
-
-def test_a_cumulative_badge_grants_the_lower_levels_lowest_first(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(level=state["n"], key="k"), levels=["a", "b", "c"], cumulative=True)
-
-    assert site.outcomes(n=2) == [("awarded", 1), ("awarded", 2)]
-    assert site.outcomes(n=3) == [("awarded", 3)]
-    assert site.outcomes(n=2) == [("held", 2)]
+    assert [engine.outcomes(post=post)[0][0] for post in (1, "1", 2, "1")] == ["awarded", "held", "awarded", "held"]
 
 
-def test_a_cumulative_badge_does_not_give_back_a_revoked_level(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(level=state["n"]), levels=["a", "b"], cumulative=True)
-    site.fire(n=1)
-    site.store.database.execute_sql("UPDATE awards SET revoked_at = 'now', revoked_by = 'bob'")
+def test_a_cumulative_badge_grants_the_lower_levels_lowest_first(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(level=state["n"], key="k"), levels=["a", "b", "c"], cumulative=True)
 
-    assert site.outcomes(n=2) == [("awarded", 2)]
-    assert site.outcomes(n=1) == [("revoked", 1)]
-
-
-def test_an_award_may_go_to_somebody_else(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(user=state["to"]))
-
-    assert site.fire(to=42).outcomes[0].user == "42"
-    assert site.awards() == [("42", "one", 1, "")]
+    assert engine.outcomes(n=2) == [("awarded", 1), ("awarded", 2)]
+    assert engine.outcomes(n=3) == [("awarded", 3)]
+    assert engine.outcomes(n=2) == [("held", 2)]
 
 
-def test_several_awards_come_from_one_event(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded.several(BadgeAwarded(key=tag) for tag in state["tags"]))
+def test_a_cumulative_badge_does_not_give_back_a_revoked_level(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(level=state["n"]), levels=["a", "b"], cumulative=True)
+    engine.fire(n=1)
+    engine.store.database.execute_sql("UPDATE awards SET revoked_at = 'now', revoked_by = 'bob'")
 
-    recorded = site.fire(tags=["a", "b", "a"])
+    assert engine.outcomes(n=2) == [("awarded", 2)]
+    assert engine.outcomes(n=1) == [("revoked", 1)]
+
+
+def test_an_award_may_go_to_somebody_else(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(user=state["to"]))
+
+    assert engine.fire(to=42).outcomes[0].user == "42"
+    assert engine.awards() == [("42", "one", 1, "")]
+
+
+def test_several_awards_come_from_one_event(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded.several(BadgeAwarded(key=tag) for tag in state["tags"]))
+
+    recorded = engine.fire(tags=["a", "b", "a"])
 
     assert [(outcome.outcome, outcome.key) for outcome in recorded.outcomes] == [("awarded", "a"), ("awarded", "b")]
-    assert site.outcomes(tags=[]) == [("none", None)]
+    assert engine.outcomes(tags=[]) == [("none", None)]
 
 
 @pytest.mark.parametrize(
@@ -150,46 +150,46 @@ def test_several_awards_come_from_one_event(site: Site) -> None:
         (BadgeAwarded(also=(None,)), "with None in also"),
     ],
 )
-def test_a_wrong_answer_is_an_error_that_names_the_badge(site: Site, answer: object, message: str) -> None:
-    site.badge(lambda state: answer)
-    site.badge(lambda state: BadgeAwarded(), slug="other")
+def test_a_wrong_answer_is_an_error_that_names_the_badge(engine: RecordingEngine, answer: object, message: str) -> None:
+    engine.badge(lambda state: answer)
+    engine.badge(lambda state: BadgeAwarded(), slug="other")
 
-    wrong, fine = site.fire().outcomes
+    wrong, fine = engine.fire().outcomes
 
     assert (wrong.outcome, wrong.badge, fine.outcome) == ("error", "one", "awarded")
     assert message in str(wrong.error)
     assert "'one'" in str(wrong.error)
 
 
-def test_a_level_is_needed_where_there_are_several(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(), levels=["a", "b"])
+def test_a_level_is_needed_where_there_are_several(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(), levels=["a", "b"])
 
-    assert "no level: badge 'one' has 2" in str(site.fire().outcomes[0].error)
+    assert "no level: badge 'one' has 2" in str(engine.fire().outcomes[0].error)
 
 
-def test_a_badge_that_raises_loses_neither_the_event_nor_the_others(site: Site) -> None:
-    site.badge(lambda state: state["missing"], slug="odd")
-    site.badge(lambda state: BadgeAwarded(), slug="fine")
+def test_a_badge_that_raises_loses_neither_the_event_nor_the_others(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: state["missing"], slug="odd")
+    engine.badge(lambda state: BadgeAwarded(), slug="fine")
 
-    odd, fine = site.fire().outcomes
+    odd, fine = engine.fire().outcomes
 
     assert (odd.outcome, odd.error, fine.outcome) == ("error", "KeyError: 'missing'", "awarded")
-    assert str(odd.where).startswith("test_engine.py:")
-    rows = site.store.database.execute_sql("SELECT number, badge, state, attempts, error FROM tasks").fetchall()
+    assert str(odd.where).startswith("test_event_processor.py:")
+    rows = engine.store.database.execute_sql("SELECT number, badge, state, attempts, error FROM tasks").fetchall()
     assert rows == [(odd.task, "odd", None, 0, "KeyError: 'missing'")]
 
 
 @pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), RecursionError("deep"), MemoryError()])
-def test_whatever_a_badge_raises_is_its_own(site: Site, error: BaseException) -> None:
+def test_whatever_a_badge_raises_is_its_own(engine: RecordingEngine, error: BaseException) -> None:
     def raise_it(state: dict[str, Any]) -> None:
         raise error
 
-    site.badge(raise_it)
+    engine.badge(raise_it)
 
-    assert str(site.fire().outcomes[0].error).startswith(type(error).__name__)
+    assert str(engine.fire().outcomes[0].error).startswith(type(error).__name__)
 
 
-def test_a_badge_that_takes_too_long_is_stopped(site: Site) -> None:
+def test_a_badge_that_takes_too_long_is_stopped(engine: RecordingEngine) -> None:
     def hang(state: dict[str, Any]) -> None:
         while True:
             try:
@@ -197,12 +197,12 @@ def test_a_badge_that_takes_too_long_is_stopped(site: Site) -> None:
             except Exception:
                 continue
 
-    site.badge(hang)
+    engine.badge(hang)
 
-    assert site.fire().outcomes[0].error == "TimeoutError: no answer within 0.5 s"
+    assert engine.fire().outcomes[0].error == "TimeoutError: no answer within 0.5 s"
 
 
-def test_an_exception_whose_text_raises_is_described(site: Site) -> None:
+def test_an_exception_whose_text_raises_is_described(engine: RecordingEngine) -> None:
     class NastyError(Exception):
         def __str__(self) -> str:
             raise ValueError
@@ -210,13 +210,13 @@ def test_an_exception_whose_text_raises_is_described(site: Site) -> None:
     def raise_it(state: dict[str, Any]) -> None:
         raise NastyError
 
-    site.badge(raise_it)
+    engine.badge(raise_it)
 
-    assert site.fire().outcomes[0].error == "NastyError: (its text raises ValueError)"
+    assert engine.fire().outcomes[0].error == "NastyError: (its text raises ValueError)"
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, [{"a": 1}], {"a": [1]}, {"a": {"b": [1, [2]]}}, [[]], {}, 1])
-def test_each_badge_gets_a_copy_of_its_own(site: Site, value: Any) -> None:
+def test_each_badge_gets_a_copy_of_its_own(engine: RecordingEngine, value: Any) -> None:
     text = json.dumps(value)
 
     def spoil(state: dict[str, Any]) -> BadgeAwarded:
@@ -231,47 +231,47 @@ def test_each_badge_gets_a_copy_of_its_own(site: Site, value: Any) -> None:
         if isinstance(part, (dict, list)):
             part.clear()
 
-    site.badge(spoil, slug="first")
-    site.badge(spoil, slug="second")
+    engine.badge(spoil, slug="first")
+    engine.badge(spoil, slug="second")
 
-    assert [outcome.outcome for outcome in site.fire(value=value, n=1).outcomes] == ["awarded", "awarded"]
-    assert site.store.database.execute_sql("SELECT state FROM events").fetchone() == (
+    assert [outcome.outcome for outcome in engine.fire(value=value, n=1).outcomes] == ["awarded", "awarded"]
+    assert engine.store.database.execute_sql("SELECT state FROM events").fetchone() == (
         f'{{"value":{text.replace(" ", "")},"n":1}}',
     )
 
 
-def test_a_deferred_badge_is_frozen_and_queued(site: Site) -> None:
+def test_a_deferred_badge_is_frozen_and_queued(engine: RecordingEngine) -> None:
     def freeze(self: Badge, **state: Any) -> dict[str, Any]:
         return {"seen": (state["n"], state["user"])}
 
-    site.badge(lambda state: BadgeAwarded(), async_=True, freeze=freeze)
+    engine.badge(lambda state: BadgeAwarded(), async_=True, freeze=freeze)
 
-    (outcome,) = site.fire(n=5).outcomes
+    (outcome,) = engine.fire(n=5).outcomes
 
     assert outcome == Outcome("one", OutcomeKind.QUEUED, task=1)
-    rows = site.store.database.execute_sql("SELECT state FROM tasks").fetchall()
+    rows = engine.store.database.execute_sql("SELECT state FROM tasks").fetchall()
     assert rows == [('{"seen":{"$type":"tuple","value":[5,"alice"]}}',)]
-    assert site.awards() == []
+    assert engine.awards() == []
 
 
-def test_a_freeze_that_fails_is_an_error_and_tried_again(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(), async_=True, freeze=lambda self, **state: {"x": object()})
+def test_a_freeze_that_fails_is_an_error_and_tried_again(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(), async_=True, freeze=lambda self, **state: {"x": object()})
 
-    (outcome,) = site.fire().outcomes
+    (outcome,) = engine.fire().outcomes
 
     assert (outcome.outcome, outcome.task) == ("error", 1)
     assert "state['x'] is a object, which cannot be stored" in str(outcome.error)
 
 
-def test_the_same_id_with_the_same_content_is_a_duplicate(site: Site) -> None:
-    site.badge(lambda state: BadgeAwarded(), multiple=True)
-    first = site.fire(id="a", at="2020-01-01", x=1, y=[2])
+def test_the_same_id_with_the_same_content_is_a_duplicate(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: BadgeAwarded(), multiple=True)
+    first = engine.fire(id="a", at="2020-01-01", x=1, y=[2])
 
-    again = site.fire(id="a", y=[2], x=1)
+    again = engine.fire(id="a", y=[2], x=1)
 
     assert (again.duplicate, again.outcomes) == (True, [])
     assert again.event.at == first.event.at
-    assert len(site.awards()) == 1
+    assert len(engine.awards()) == 1
 
 
 @pytest.mark.parametrize(
@@ -284,18 +284,18 @@ def test_the_same_id_with_the_same_content_is_a_duplicate(site: Site) -> None:
         ({"x": 2, "user": "bob"}, "another user and state"),
     ],
 )
-def test_the_same_id_with_other_content_is_an_error(site: Site, change: dict[str, Any], what: str) -> None:
-    site.fire(id="a", at="2020-01-01", x=1)
+def test_the_same_id_with_other_content_is_an_error(engine: RecordingEngine, change: dict[str, Any], what: str) -> None:
+    engine.fire(id="a", at="2020-01-01", x=1)
 
     with pytest.raises(EventError, match=f"id 'a' is taken by an event with {what}"):
-        site.fire(**{"id": "a", "at": "2020-01-01", "x": 1, **change})
+        engine.fire(**{"id": "a", "at": "2020-01-01", "x": 1, **change})
 
 
-def test_an_excluded_badge_is_not_asked(site: Site) -> None:
-    site.badge(lambda state: pytest.fail("asked"), slug="killer")
-    site.badge(lambda state: BadgeAwarded(), slug="fine")
+def test_an_excluded_badge_is_not_asked(engine: RecordingEngine) -> None:
+    engine.badge(lambda state: pytest.fail("asked"), slug="killer")
+    engine.badge(lambda state: BadgeAwarded(), slug="fine")
 
-    killer, fine = site.fire(excluded={"killer": Failure("its process was killed")}).outcomes
+    killer, fine = engine.fire(excluded={"killer": Failure("its process was killed")}).outcomes
 
     assert (killer.outcome, killer.error, fine.outcome) == ("error", "its process was killed", "awarded")
 
@@ -332,7 +332,7 @@ def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:
     ]
 
 
-def test_receivers_hear_of_new_awards_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receivers_hear_of_new_awards_only(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[Any] = []
     signal = badge_awarded
     monkeypatch.setattr(signal, "_receivers", [])
@@ -345,12 +345,12 @@ def test_receivers_hear_of_new_awards_only(site: Site, monkeypatch: pytest.Monke
     def broken(**kwargs: Any) -> None:
         raise RuntimeError("no mail today")
 
-    site.badge(lambda state: BadgeAwarded(key="k"), levels=[BadgeDetail("Gold", "shiny", "g.svg")])
+    engine.badge(lambda state: BadgeAwarded(key="k"), levels=[BadgeDetail("Gold", "shiny", "g.svg")])
     with Guard(1) as guard:
-        failures = [notify(site.registry, guard, site.fire().awards) for _ in range(2)]
+        failures = [notify(engine.registry, guard, engine.fire().awards) for _ in range(2)]
 
     ((sender, award),) = heard
-    assert sender is site.registry.get("one")
+    assert sender is engine.registry.get("one")
     assert (award.user, award.slug, award.level, award.name, award.key) == ("alice", "one", 1, "Gold", "k")
     assert (award.description, award.image, award.awarded_at, award.event) == ("shiny", "g.svg", NOW, 1)
     assert "broken of badge_awarded failed: RuntimeError: no mail today" in failures[0][0]

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.base import Badge
@@ -23,10 +22,12 @@ from brabeion_cli.errors import EventError
 from brabeion_cli.store import event_log
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store, open_store
-from tests.conftest import NOW
+from tests.support.costs import steps
+from tests.support.lengths import holds_for
+from tests.support.moments import NOW
 
 
-class Site:
+class RecordedJournal:
     """A journal, and the history that each of its entries has."""
 
     def __init__(self, store: Store) -> None:
@@ -49,8 +50,8 @@ class Site:
 
 
 @pytest.fixture
-def site(store: Store) -> Site:
-    return Site(store)
+def journal(store: Store) -> RecordedJournal:
+    return RecordedJournal(store)
 
 
 class Seen(NamedTuple):
@@ -129,12 +130,13 @@ STREAMS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(
+@holds_for(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
     st.sampled_from([late_counts.FEW, 0]),  # late-comers that are few, and many
+    quick=30,
+    long=150,
 )
 def test_every_answer_is_the_one_that_looking_at_all_events_gives(
     tmp_path_factory: pytest.TempPathFactory, stream: list[Any], zone: str, hindsight: bool, few: int
@@ -146,39 +148,39 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
         open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
     ):
         patch.setattr(late_counts, "FEW", few)
-        site = Site(store)
+        journal = RecordedJournal(store)
         for name, minutes, user, n in stream:
-            entry = site.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
+            entry = journal.record(name, start + timedelta(minutes=minutes), {"n": n}, user)
             if not hindsight:  # what is seen now …
-                wanted = looked_up(site.entries, entry, entry.number, ("a", "b"), zone)
-                assert asked(site.history(entry), ("a", "b"), zone) == wanted
-        for entry in site.entries:  # … is also seen later, unless hindsight is asked for
+                wanted = looked_up(journal.entries, entry, entry.number, ("a", "b"), zone)
+                assert asked(journal.history(entry), ("a", "b"), zone) == wanted
+        for entry in journal.entries:  # … is also seen later, unless hindsight is asked for
             known = len(stream) if hindsight else entry.number
-            wanted = looked_up(site.entries, entry, known, ("a", "b"), zone)
-            assert asked(site.history(entry, hindsight=hindsight), ("a", "b"), zone) == wanted
+            wanted = looked_up(journal.entries, entry, known, ("a", "b"), zone)
+            assert asked(journal.history(entry, hindsight=hindsight), ("a", "b"), zone) == wanted
         assert list(row_checks.contradictions(store.database)) == []
 
 
-def test_a_late_comer_is_judged_in_its_own_past(site: Site) -> None:
-    site.record("e", "2026-01-01")
-    later = site.record("e", "2026-01-03")
-    late = site.record("e", "2026-01-02")
+def test_a_late_comer_is_judged_in_its_own_past(journal: RecordedJournal) -> None:
+    journal.record("e", "2026-01-01")
+    later = journal.record("e", "2026-01-03")
+    late = journal.record("e", "2026-01-02")
 
-    assert [site.history(entry).count("e") for entry in (later, late)] == [2, 2]
-    assert [site.history(entry, hindsight=True).count("e") for entry in (later, late)] == [3, 2]
-
-
-def test_equal_moments_are_in_the_order_in_which_they_were_recorded(site: Site) -> None:
-    entries = [site.record("e", "2026-01-01") for _ in range(10)]
-
-    assert [site.history(entry, hindsight=True).count("e") for entry in entries] == list(range(1, 11))
+    assert [journal.history(entry).count("e") for entry in (later, late)] == [2, 2]
+    assert [journal.history(entry, hindsight=True).count("e") for entry in (later, late)] == [3, 2]
 
 
-def test_its_own_event_and_other_users(site: Site) -> None:
-    site.record("f", "2026-01-01", user="bob")
-    site.record("f", "2026-01-03", user="bob")
-    entry = site.record("e", "2026-01-02T03:04:05Z", {"n": [1]})
-    history = site.history(entry)
+def test_equal_moments_are_in_the_order_in_which_they_were_recorded(journal: RecordedJournal) -> None:
+    entries = [journal.record("e", "2026-01-01") for _ in range(10)]
+
+    assert [journal.history(entry, hindsight=True).count("e") for entry in entries] == list(range(1, 11))
+
+
+def test_its_own_event_and_other_users(journal: RecordedJournal) -> None:
+    journal.record("f", "2026-01-01", user="bob")
+    journal.record("f", "2026-01-03", user="bob")
+    entry = journal.record("e", "2026-01-02T03:04:05Z", {"n": [1]})
+    history = journal.history(entry)
 
     assert history.event is not None
     assert (history.event.name, history.event.user, history.event.id) == ("e", "alice", None)
@@ -233,9 +235,9 @@ STATE = {
         ({"missing": lambda value: True}, False),
     ],
 )
-def test_where_compares_fields_as_json(site: Site, where: dict[str, Any], fits: bool) -> None:
-    site.record("e", "2026-01-01", STATE)
-    history = site.history()
+def test_where_compares_fields_as_json(journal: RecordedJournal, where: dict[str, Any], fits: bool) -> None:
+    journal.record("e", "2026-01-01", STATE)
+    history = journal.history()
 
     assert history.count("e", **where) == fits
     assert (history.first("e", **where) is not None, history.last("e", **where) is not None) == (fits, fits)
@@ -243,7 +245,7 @@ def test_where_compares_fields_as_json(site: Site, where: dict[str, Any], fits: 
     assert history.streak("e", **where) == fits
 
 
-def test_sum_adds_numbers_and_passes_over_what_is_not_there(site: Site) -> None:
+def test_sum_adds_numbers_and_passes_over_what_is_not_there(journal: RecordedJournal) -> None:
     for state in (
         {"points": 3},
         {},
@@ -251,8 +253,8 @@ def test_sum_adds_numbers_and_passes_over_what_is_not_there(site: Site) -> None:
         {"points": -1, "post": {"score": 0.1}},
         {"post": {"score": 0.2}},
     ):
-        site.record("e", "2026-01-01", state)
-    history = site.history()
+        journal.record("e", "2026-01-01", state)
+    history = journal.history()
 
     assert (history.sum("e", "points"), history.sum("e", field="points", points=3), history.sum("f", "points")) == (
         2,
@@ -262,15 +264,15 @@ def test_sum_adds_numbers_and_passes_over_what_is_not_there(site: Site) -> None:
     assert isinstance(history.sum("e", "points"), int)
     assert history.sum("e", "post__score") == pytest.approx(0.3)
     for wrong in ("7", True, [1]):
-        site.record("e", "2026-01-02", {"points": wrong})
+        journal.record("e", "2026-01-02", {"points": wrong})
         with pytest.raises(TypeError, match=r"sum of 'points': e at 2026-01-02.* has .* there, not a number"):
-            site.history().sum("e", "points")
+            journal.history().sum("e", "points")
 
 
-def test_events_between_two_moments(site: Site) -> None:
+def test_events_between_two_moments(journal: RecordedJournal) -> None:
     for day in range(1, 8):
-        site.record("ab"[day % 2], f"2026-03-{day:02}T23:30:00Z")
-    history = site.history(timezone="Europe/Berlin")
+        journal.record("ab"[day % 2], f"2026-03-{day:02}T23:30:00Z")
+    history = journal.history(timezone="Europe/Berlin")
 
     def days(**bounds: Any) -> list[int]:
         return [event.at.day for event in history.events("a", "b", **bounds)]
@@ -282,12 +284,12 @@ def test_events_between_two_moments(site: Site) -> None:
         history.events("a", since="monday")
 
 
-def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_events_than_a_page_come_once_each(journal: RecordedJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
-        site.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
+        journal.record("e", f"2026-01-{1 + number // 8:02}", {"n": number})
     monkeypatch.setattr(event_log, "PAGE", 3)
 
-    assert [event.state["n"] for event in site.history().events("e")] == list(range(20))
+    assert [event.state["n"] for event in journal.history().events("e")] == list(range(20))
 
 
 @pytest.mark.parametrize(
@@ -308,97 +310,104 @@ def test_more_events_than_a_page_come_once_each(site: Site, monkeypatch: pytest.
         ("Asia/Tokyo", ["9999-12-31T00:00Z", "9999-12-31T23:00Z"], 1),
     ],
 )
-def test_days_follow_the_zone_also_where_clocks_change(site: Site, zone: str, moments: list[str], length: int) -> None:
+def test_days_follow_the_zone_also_where_clocks_change(
+    journal: RecordedJournal, zone: str, moments: list[str], length: int
+) -> None:
     for moment in moments:
-        site.record("e", moment)
+        journal.record("e", moment)
 
-    assert site.history(timezone=zone).streak("e") == length
-    assert site.history().streak("e", tz=ZoneInfo(zone)) == length
-    assert site.history().days("e", tz=zone) == len({*site.history().days("e", tz=zone)})
+    assert journal.history(timezone=zone).streak("e") == length
+    assert journal.history().streak("e", tz=ZoneInfo(zone)) == length
+    assert journal.history().days("e", tz=zone) == len({*journal.history().days("e", tz=zone)})
 
 
-def test_a_day_may_fall_in_two(site: Site) -> None:
+def test_a_day_may_fall_in_two(journal: RecordedJournal) -> None:
     # In Goose Bay 7 November 2010 began at 03:00 UTC, ended a minute later, and began again at 04:00.
     for moment, seen in (("03:00:30", 1), ("03:30:00", 2), ("12:30:00", 2)):
-        site.record("e", f"2010-11-07T{moment}Z", {"n": 1})
-        history = site.history(timezone="America/Goose_Bay")
+        journal.record("e", f"2010-11-07T{moment}Z", {"n": 1})
+        history = journal.history(timezone="America/Goose_Bay")
         assert (history.days("e"), history.days("e", n=1)) == (seen, seen)
         assert history.streak("e") == history.streak("e", n=1)
 
 
-def test_a_streak_lives_until_the_end_of_the_next_day(site: Site) -> None:
+def test_a_streak_lives_until_the_end_of_the_next_day(journal: RecordedJournal) -> None:
     for day in (1, 2, 4, 5, 7):
-        site.record("visited", f"2026-01-{day:02}")
+        journal.record("visited", f"2026-01-{day:02}")
     lengths = [
-        [site.history(site.record("asked", f"2026-01-{day:02}")).streak("visited", grace=grace) for grace in (0, 1, 2)]
+        [
+            journal.history(journal.record("asked", f"2026-01-{day:02}")).streak("visited", grace=grace)
+            for grace in (0, 1, 2)
+        ]
         for day in (7, 8, 9, 10)
     ]
 
     assert lengths == [[1, 3, 5], [1, 3, 5], [0, 1, 3], [0, 0, 1]]
 
 
-def test_days_are_a_number_that_knows_which(site: Site) -> None:
+def test_days_are_a_number_that_knows_which(journal: RecordedJournal) -> None:
     for moment in ("2026-01-01", "2026-01-01T23:00Z", "2026-01-05"):
-        site.record("e", moment)
-    days = site.history().days("e")
+        journal.record("e", moment)
+    days = journal.history().days("e")
 
     assert (days, len(days), list(days)) == (2, 2, [date(2026, 1, 1), date(2026, 1, 5)])
     assert days >= 2
     assert date(2026, 1, 5) in days
     assert date(2026, 1, 4) not in days
     assert days[-1] == date(2026, 1, 5)
-    assert not site.history().days("none")
+    assert not journal.history().days("none")
 
 
-def give(site: Site, badge: str, number: int | None, at: str, level: int = 1, **more: str) -> None:
+def give(journal: RecordedJournal, badge: str, number: int | None, at: str, level: int = 1, **more: str) -> None:
     columns = {"user": "alice", "badge": badge, "level": level, "key": "", "occasion": 0, "awarded_at": at}
     columns |= {"event_number": number, "position": 0 if number is None else 1, **more}
     names = ", ".join(f'"{name}"' for name in columns)
-    with site.store.transaction():
-        site.store.database.execute_sql(
+    with journal.store.transaction():
+        journal.store.database.execute_sql(
             f"INSERT INTO awards ({names}) VALUES ({', '.join('?' * len(columns))})", list(columns.values())
         )
 
 
-def test_awards_that_were_held(site: Site) -> None:
+def test_awards_that_were_held(journal: RecordedJournal) -> None:
     class Silver(Badge):
         slug = "silver"
 
-    early = site.record("e", "2026-01-01")
-    earning = site.record("e", "2026-01-02")
-    later = site.record("e", "2026-01-03")
-    give(site, "silver", earning.number, earning.at, level=2)
-    give(site, "by-hand", None, earning.at, given_by="bob", reason="kind")
+    early = journal.record("e", "2026-01-01")
+    earning = journal.record("e", "2026-01-02")
+    later = journal.record("e", "2026-01-03")
+    give(journal, "silver", earning.number, earning.at, level=2)
+    give(journal, "by-hand", None, earning.at, given_by="bob", reason="kind")
 
-    held = [[site.history(entry).has("silver", level) for level in (None, 1, 2)] for entry in (early, earning, later)]
+    held = [
+        [journal.history(entry).has("silver", level) for level in (None, 1, 2)] for entry in (early, earning, later)
+    ]
 
     assert held == [[False] * 3, [False] * 3, [True, False, True]]
-    assert [site.history(entry).has(Silver) for entry in (early, later)] == [False, True]
-    assert [site.history(entry).has("by-hand") for entry in (early, earning, later)] == [False, True, True]
-    assert not site.history(later).of("bob").has("silver")
-    late = site.record("e", "2026-01-01T12:00:00Z")
-    give(site, "late", late.number, late.at)
-    assert [site.history(later, hindsight=hindsight).has("late") for hindsight in (False, True)] == [False, True]
+    assert [journal.history(entry).has(Silver) for entry in (early, later)] == [False, True]
+    assert [journal.history(entry).has("by-hand") for entry in (early, earning, later)] == [False, True, True]
+    assert not journal.history(later).of("bob").has("silver")
+    late = journal.record("e", "2026-01-01T12:00:00Z")
+    give(journal, "late", late.number, late.at)
+    assert [journal.history(later, hindsight=hindsight).has("late") for hindsight in (False, True)] == [False, True]
     for wrong in (0, "Silver"):
         with pytest.raises(ValueError, match="levels are numbers, counted from 1"):
-            site.history(later).has("silver", wrong)  # type: ignore[arg-type]
+            journal.history(later).has("silver", wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("by", "held"), [("bob", [True, False]), ("replay", [False, False])])
-def test_an_award_that_was_revoked_was_held_until_then(site: Site, by: str, held: list[bool]) -> None:
-    entries = [site.record("e", f"2026-01-{day:02}") for day in (1, 2, 4)]
+def test_an_award_that_was_revoked_was_held_until_then(journal: RecordedJournal, by: str, held: list[bool]) -> None:
+    entries = [journal.record("e", f"2026-01-{day:02}") for day in (1, 2, 4)]
     revoked = {"revoked_at": "2026-01-03T00:00:00.000000Z", "revoked_by": by, "revoked_because": "void"}
-    give(site, "silver", entries[0].number, entries[0].at, **revoked)
+    give(journal, "silver", entries[0].number, entries[0].at, **revoked)
 
-    assert [site.history(entry).has("silver") for entry in entries[1:]] == held
-    assert [site.history(entry).count("badge_awarded") for entry in entries[1:]] == held
+    assert [journal.history(entry).has("silver") for entry in entries[1:]] == held
+    assert [journal.history(entry).count("badge_awarded") for entry in entries[1:]] == held
 
 
-def test_awards_are_events_of_the_history(site: Site) -> None:
-    entries = [site.record("e", f"2026-01-{day:02}") for day in (1, 2, 3)]
-    give(site, "silver", entries[0].number, entries[0].at, level=2)
-    give(site, "gold", entries[1].number, entries[1].at)
-    named = Journal(site.store.database, level_name=lambda badge, level: f"{badge} {level}")
+def test_awards_are_events_of_the_history(journal: RecordedJournal) -> None:
+    entries = [journal.record("e", f"2026-01-{day:02}") for day in (1, 2, 3)]
+    give(journal, "silver", entries[0].number, entries[0].at, level=2)
+    give(journal, "gold", entries[1].number, entries[1].at)
+    named = Journal(journal.store.database, level_name=lambda badge, level: f"{badge} {level}")
     history = EvaluationContext(entries[2], named).history
 
     assert history.count("badge_awarded") == 2
@@ -421,18 +430,18 @@ def test_awards_are_events_of_the_history(site: Site) -> None:
         (lambda history: history.of(""), "user is empty"),
     ],
 )
-def test_a_wrong_question_says_what_is_wrong(site: Site, question: Any, message: str) -> None:
-    site.record("e", "2026-01-01")
+def test_a_wrong_question_says_what_is_wrong(journal: RecordedJournal, question: Any, message: str) -> None:
+    journal.record("e", "2026-01-01")
 
     with pytest.raises((ValueError, TypeError, EventError), match=message):
-        question(site.history())
+        question(journal.history())
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def large_journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedJournal]:
     """Users with 100 and with 10,000 events, on as many days and at few moments; half come late."""
     with open_store(str(tmp_path_factory.mktemp("large") / "store.db"), create=True) as store:
-        site = Site(store)
+        journal = RecordedJournal(store)
         with store.transaction():
             for size in (100, 10_000):
                 for number in range(size):
@@ -441,24 +450,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                     state = {"n": number % 3}
                     made = events.make("e", state, user=str(size), at=at, now=NOW, max_bytes=100)
                     store.events.add(made)
-        yield site
-
-
-def steps(site: Site, work: Any) -> int:
-    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
-    taken = 0
-
-    def count() -> None:
-        nonlocal taken
-        taken += 1
-
-    connection = site.store.database.raw()
-    connection.set_progress_handler(count, 1)
-    try:
-        work()
-    finally:
-        connection.set_progress_handler(None, 1)
-    return taken
+        yield journal
 
 
 QUESTIONS = {
@@ -475,48 +467,51 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_many_events_cost_no_more_than_few(large: Site, question: str) -> None:
+def test_many_events_cost_no_more_than_few(large_journal: RecordedJournal, question: str) -> None:
     costs = []
     for size in (100, 10_000):
-        newest = large.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
-        costs.append(steps(large, lambda newest=newest: QUESTIONS[question](newest)))
+        newest = large_journal.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        costs.append(steps(large_journal.store, lambda newest=newest: QUESTIONS[question](newest)))
 
     assert costs[1] < 2 * costs[0] + (5_000 if "events" in question or "fits" in question else 0)  # they fetch a page
 
 
-def test_late_ones_that_are_many_are_not_counted_one_by_one(large: Site) -> None:
+def test_late_ones_that_are_many_are_not_counted_one_by_one(large_journal: RecordedJournal) -> None:
     costs: dict[str, list[int]] = {"hindsight": [], "recording": []}
     for size in (100, 10_000):  # of which half came late
-        middle = large.history(
+        middle = large_journal.history(
             JournalEntry(5_000, "e", str(size), "2026-03-20T00:30:00.000000Z", None, "{}"), hindsight=True
         )
-        costs["hindsight"].append(steps(large, lambda middle=middle: middle.count("e")))
+        costs["hindsight"].append(steps(large_journal.store, lambda middle=middle: middle.count("e")))
         made = events.make("e", {}, user=str(size), at="2026-03-20T00:30:00Z", now=NOW, max_bytes=100)
-        costs["recording"].append(steps(large, lambda made=made: large.store.events.add(made)))
+        costs["recording"].append(steps(large_journal.store, lambda made=made: large_journal.store.events.add(made)))
 
     assert [kind for kind, (few, many) in costs.items() if many > few + 1000] == [], costs
 
 
-def test_looking_at_all_events_costs_the_same_for_each(large: Site) -> None:
+def test_looking_at_all_events_costs_the_same_for_each(large_journal: RecordedJournal) -> None:
     costs: dict[str, list[float]] = {"events": [], "numbers": [], "recording": []}
     for size in (100, 10_000):
-        newest = large.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
-        costs["events"].append(steps(large, lambda newest=newest: list(newest.events("e"))) / size)
+        newest = large_journal.history(JournalEntry(10_100, "e", str(size), "2026-12-31T00:00:00.000000Z", None, "{}"))
+        costs["events"].append(steps(large_journal.store, lambda newest=newest: list(newest.events("e"))) / size)
         walk = EventRange(user=str(size))
-        costs["numbers"].append(steps(large, lambda walk=walk: list(walk.numbers(large.store.database, ["e"]))) / size)
+        costs["numbers"].append(
+            steps(large_journal.store, lambda walk=walk: list(walk.numbers(large_journal.store.database, ["e"]))) / size
+        )
         made = events.make("e", {}, user=str(size), at="2026-06-01", now=NOW, max_bytes=100)
-        costs["recording"].append(steps(large, lambda made=made: large.store.events.add(made)))
+        costs["recording"].append(steps(large_journal.store, lambda made=made: large_journal.store.events.add(made)))
 
     assert [kind for kind, (few, many) in costs.items() if many > 2 * few] == []
 
 
-def test_a_day_that_clocks_went_back_from_is_not_in_a_streak_until_today(site: Site) -> None:
+def test_a_day_that_clocks_went_back_from_is_not_in_a_streak_until_today(journal: RecordedJournal) -> None:
     entries = [
-        site.record("e", f"2006-10-29T02:{minute}:00Z") for minute in (30, 31)
+        journal.record("e", f"2006-10-29T02:{minute}:00Z") for minute in (30, 31)
     ]  # 00:00, and 23:01 the day before
 
     found = [
-        [site.history(entry).streak("e", tz="America/St_Johns", grace=grace) for grace in (0, 1)] for entry in entries
+        [journal.history(entry).streak("e", tz="America/St_Johns", grace=grace) for grace in (0, 1)]
+        for entry in entries
     ]
 
     assert found == [[1, 1], [1, 1]]

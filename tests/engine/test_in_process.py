@@ -16,7 +16,8 @@ from brabeion_cli.errors import BadgeLoadError, EventError, NoDatabaseError
 from brabeion_cli.project import registry
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.signals import badge_awarded
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,9 @@ from brabeion_cli.project.registry import Registry
 from brabeion_cli.project.validation import definition_mistakes
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.store.store import Store
-from tests.conftest import NOW, POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.moments import NOW
+from tests.support.project import Project
 
 BASIS = {"slug": "ready", "levels": ["Bronze", "Silver"], "events": ["e", "f"], "thresholds": [2, 4]}
 

@@ -1,4 +1,4 @@
 """Faults on purpose: many writers, kills, stops and signals at random moments; each scenario counts what broke.
 
-The suite runs each scenario in a quick form (`test_faults.py`); `python -m tests.faults` runs them in full.
+`test_faults.py` runs each scenario a few times, `pytest -m long` more often, and `python -m tests.faults` in full.
 """

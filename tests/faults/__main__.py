@@ -1,8 +1,8 @@
 """Runs scenarios in full and prints what they counted, as a Markdown table.
 
-    python -m tests.faults [NAME ...] [--quick] [--seed N] [--guards]
+    python -m tests.faults [NAME ...] [--long] [--seed N] [--guards]
 
-With --guards each scenario runs (in its quick form, some times) on a copy of the code without a guard of its own.
+With --guards each scenario runs (in its long form, some times) on a copy of the code without a guard of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.guards import GUARDS, copy_without
-from tests.faults.scenario import Figures, Scenario, make_site
+from tests.faults.scenario import Figures, Scenario, make_project
 from tests.faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The status: 1 where a promise was broken, or (with --guards) where a guard was not missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("names", nargs="*", help="scenarios, such as R2 (all)")
-    parser.add_argument("--quick", action="store_true", help="as in the suite")
+    parser.add_argument("--long", action="store_true", help="as pytest -m long does them")
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--guards", action="store_true", help="without each guard in turn")
     given = parser.parse_args(arguments)
     chosen = [s for s in SCENARIOS if not given.names or {s.name, s.name.rstrip("abc")} & {*given.names}]
-    if given.guards or given.quick:
+    if given.guards or given.long:
         chosen = [scenario for scenario in chosen if scenario.quick]
     if given.guards:
         return _without_guards(chosen, given.seed)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = 0
     for scenario in chosen:
         started = time.monotonic()
-        figures = run(scenario, scenario.quick if given.quick else scenario.full, given.seed)
+        figures = run(scenario, scenario.long if given.long else scenario.full, given.seed)
         counted = ", ".join(f"{value:,} {name}" for name, value in figures.counts.items())
         seconds = time.monotonic() - started
         print(f"| {scenario.name} | {scenario.title} | {counted} | {len(figures.broken)} | {seconds:.0f} |", flush=True)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(scenario: Scenario, times: int, seed: int) -> Figures:
     """One run in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        return scenario.run(make_site(Path(folder, "site")), random.Random(seed), times)
+        return scenario.run(make_project(Path(folder, "site")), random.Random(seed), times)
 
 
 def _without_guards(chosen: list[Scenario], seed: int) -> int:
@@ -73,8 +73,8 @@ def _without_guards(chosen: list[Scenario], seed: int) -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = f"{copy_without(guard, Path(folder))}:{ROOT}"
-            quick = [] if guard.full else ["--quick"]
-            command = [sys.executable, "-P", "-m", "tests.faults", guard.scenario, *quick, "--seed"]
+            length = [] if guard.full else ["--long"]
+            command = [sys.executable, "-P", "-m", "tests.faults", guard.scenario, *length, "--seed"]
             said = [_failing([*command, str(seed + n)], folder, path) for n in range(TRIES)]
         failed = [line for line in said if line is not None]
         print(

@@ -49,54 +49,54 @@ WORDS = [
 FOUND, MISSED, HARMLESS = "found", "missed", "harmless"
 
 
-class Site(NamedTuple):
+class StoreFile(NamedTuple):
     """The pages of a store, and of copies of it that were made before; those are shorter."""
 
     pages: list[bytes]
     past: list[list[bytes]]
 
 
-#: What a kind of damage makes of a page; it may change a second one in `site.pages` itself. None: nothing to damage.
-Damage = Callable[[random.Random, Site, int], bytes | None]
+#: What a kind of damage makes of a page, None where there is nothing to damage. It may change a second page in place.
+Damage = Callable[[random.Random, StoreFile, int], bytes | None]
 
 
-def random_page(rng: random.Random, site: Site, number: int) -> bytes | None:
+def random_page(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
     return rng.randbytes(PAGE)
 
 
-def zeros(rng: random.Random, site: Site, number: int) -> bytes | None:
+def zeros(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
     return bytes(PAGE)
 
 
-def torn_sector(rng: random.Random, site: Site, number: int) -> bytes | None:
+def torn_sector(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
     """One sector did not reach the disk: it is as it was before, or empty where the page was not there."""
-    page, start = site.pages[number], rng.randrange(0, PAGE, SECTOR)
-    past = rng.choice(site.past)
+    page, start = file.pages[number], rng.randrange(0, PAGE, SECTOR)
+    past = rng.choice(file.past)
     before = past[number] if number < len(past) else bytes(PAGE)
     return page[:start] + before[start : start + SECTOR] + page[start + SECTOR :]
 
 
-def random_span(rng: random.Random, site: Site, number: int) -> bytes | None:
-    page, length = site.pages[number], rng.randint(16, 64)
+def random_span(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
+    page, length = file.pages[number], rng.randint(16, 64)
     start = rng.randint(0, PAGE - length)
     return page[:start] + rng.randbytes(length) + page[start + length :]
 
 
-def flipped_bit(rng: random.Random, site: Site, number: int) -> bytes | None:
-    page, place = bytearray(site.pages[number]), rng.randrange(PAGE)
+def flipped_bit(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
+    page, place = bytearray(file.pages[number]), rng.randrange(PAGE)
     page[place] ^= 1 << rng.randrange(8)
     return bytes(page)
 
 
-def swapped_pages(rng: random.Random, site: Site, number: int) -> bytes | None:
-    other = rng.randrange(len(site.pages))
-    page, site.pages[other] = site.pages[other], site.pages[number]
+def swapped_pages(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
+    other = rng.randrange(len(file.pages))
+    page, file.pages[other] = file.pages[other], file.pages[number]
     return page
 
 
-def lost_write(rng: random.Random, site: Site, number: int) -> bytes | None:
+def lost_write(rng: random.Random, file: StoreFile, number: int) -> bytes | None:
     """The page is as it was in one of the copies."""
-    past = rng.choice(site.past)
+    past = rng.choice(file.past)
     return past[number] if number < len(past) else None
 
 
@@ -118,24 +118,24 @@ def corrupt_and_verify(folder: Path, rng: random.Random, times: int) -> dict[str
     Raises `AssertionError` where verifying changes the file or leaves another one, and whatever verifying raises that
     no command would turn into a message.
     """
-    site = build(folder, rng)
+    file = build(folder, rng)
     figures = {kind: Counter[str]() for kind in KINDS}
     damaged = folder / "damaged.db"
     rows = content(folder / "store.db")
     for _ in range(times):
         kind = rng.choice(list(KINDS))
-        damaged.write_bytes(b"".join(damage(KINDS[kind], rng, site)))
+        damaged.write_bytes(b"".join(damage(KINDS[kind], rng, file)))
         figures[kind][outcome(damaged, rows)] += 1
     return figures
 
 
-def damage(kind: Damage, rng: random.Random, site: Site) -> list[bytes]:
+def damage(kind: Damage, rng: random.Random, file: StoreFile) -> list[bytes]:
     """The pages, with damage that makes a difference."""
     while True:
-        copy = Site(list(site.pages), site.past)
-        number = rng.randrange(len(site.pages))
+        copy = StoreFile(list(file.pages), file.past)
+        number = rng.randrange(len(file.pages))
         page = kind(rng, copy, number)
-        if page is not None and page != site.pages[number]:
+        if page is not None and page != file.pages[number]:
             copy.pages[number] = page
             return copy.pages
 
@@ -181,21 +181,21 @@ def content(path: Path) -> object:
 # The store
 
 
-def build(folder: Path, rng: random.Random) -> Site:
+def build(folder: Path, rng: random.Random, events: int = EVENTS) -> StoreFile:
     """A store with all that there can be in one, checkpointed; and copies from half-way, near the end and just before
     the end.
     """
     past = []
     with open_store(str(folder / "growing.db"), create=True) as store:
-        for number in range(1, EVENTS + 1):
-            if number in (EVENTS // 2, EVENTS - EVENTS // 10, EVENTS - 1):
+        for number in range(1, events + 1):
+            if number in (events // 2, events - events // 10, events - 1):
                 past.append(copied(store, folder / "past.db"))
             with store.transaction():
                 add_event(store, rng, number)
             if number % 10 == 0:
                 work(store, rng, number)
         pages = copied(store, folder / "store.db")
-    return Site(pages, past)
+    return StoreFile(pages, past)
 
 
 def copied(store: Store, path: Path) -> list[bytes]:

@@ -17,7 +17,7 @@ class Guard(NamedTuple):
     module: str
     text: str
     without: str
-    full: bool = False  # whether the quick form is too quick to miss it
+    full: bool = False  # whether the long form is too short to miss it
 
 
 OURS, NOT = "with database.write_transaction():\n        before", "if True:\n        before"

@@ -1,4 +1,4 @@
-"""What a scenario is, and what all of them need: a site with badges, processes to kill, figures."""
+"""What a scenario is, and what all of them need: a project with badges, processes to kill, figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.database import integrity
 from brabeion_cli.store.store import open_store
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 MARK = "FAULT_RUN"  # a variable that all processes of a run carry, so that orphans can be told
 
@@ -35,23 +36,27 @@ class Figures:
 
 
 class Scenario(NamedTuple):
-    """`run` is called with an empty site, a source of chance, and how many times to do it."""
+    """`run` is called with an empty project, a source of chance, and how many times to do it.
+
+    That is `quick` times in the quick suite, `long` times by `pytest -m long` and with `--long`, else `full` times.
+    """
 
     name: str
     title: str
     run: Callable[[Project, random.Random, int], Figures]
     quick: int
+    long: int
     full: int
 
 
-def make_site(folder: Path) -> Project:
-    """A site whose badges show what was lost or doubled: one with levels, one for each event, one deferred."""
+def make_project(folder: Path) -> Project:
+    """A project whose badges show what was lost or doubled: one with levels, one for each event, one deferred."""
     folder.mkdir(parents=True, exist_ok=True)
-    site = Project(folder)
-    site.badge(POINTS, "points.py")
-    site.simple_badge("return BadgeAwarded()", slug="each", events=["points_awarded"], multiple=True)
-    site.simple_badge("return BadgeAwarded()", slug="later", events=["points_awarded"], multiple=True, async_=True)
-    return site
+    project = Project(folder)
+    project.badge(POINTS, "points.py")
+    project.simple_badge("return BadgeAwarded()", slug="each", events=["points_awarded"], multiple=True)
+    project.simple_badge("return BadgeAwarded()", slug="later", events=["points_awarded"], multiple=True, async_=True)
+    return project
 
 
 def killed(process: subprocess.Popen[bytes], rng: random.Random, *, child: bool = False) -> None:
@@ -96,15 +101,15 @@ def _carrying(mark: str) -> list[int]:
     return found
 
 
-def require_sound(site: Project, figures: Figures) -> None:
+def require_sound(project: Project, figures: Figures) -> None:
     """The store passes `db verify`."""
-    with open_store(str(site.db)) as store:
+    with open_store(str(project.db)) as store:
         figures.broken += [f"db verify: {problem}" for problem in integrity.problems(store.database)]
 
 
-def rows(site: Project, *queries: str) -> list[Any]:
+def rows(project: Project, *queries: str) -> list[Any]:
     """The answers of some queries, to compare two stores by."""
-    return [site.sql(query) for query in queries]
+    return [project.sql(query) for query in queries]
 
 
 def require_same(found: list[Any], wanted: list[Any], figures: Figures) -> None:
@@ -122,6 +127,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def environment(site: Project) -> Mapping[str, str]:
+def environment(project: Project) -> Mapping[str, str]:
     """For processes that use the API instead of the command."""
-    return {**os.environ, "BRABEION_DB": str(site.db), "BRABEION_BADGES": str(site.directory / "badges")}
+    return {**os.environ, "BRABEION_DB": str(project.db), "BRABEION_BADGES": str(project.directory / "badges")}

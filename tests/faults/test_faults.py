@@ -1,24 +1,25 @@
-"""Nothing lost, nothing doubled: the scenarios in their quick form; `python -m tests.faults` runs them in full."""
+"""Nothing lost, nothing doubled: the scenarios, a few times each; `python -m tests.faults` runs them in full."""
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
 from tests.faults import __main__ as command
 from tests.faults.guards import GUARDS, Guard, source
-from tests.faults.scenario import Scenario, make_site
+from tests.faults.scenario import Scenario, make_project
 from tests.faults.scenarios import QUICK
+from tests.support.lengths import lengths
+from tests.support.processes import has_ended, wait_until
+from tests.support.project import Project
 
 
+@pytest.mark.parametrize("length", lengths("quick", "long"))
 @pytest.mark.parametrize("scenario", QUICK, ids=lambda scenario: scenario.name)
-def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, tmp_path: Path) -> None:
-    figures = scenario.run(make_site(tmp_path / "site"), random.Random(20261125), scenario.quick)
+def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, length: str, tmp_path: Path) -> None:
+    figures = scenario.run(make_project(tmp_path / "site"), random.Random(20261125), getattr(scenario, length))
 
     assert figures.broken == []
 
@@ -42,18 +43,8 @@ def test_a_killed_command_leaves_no_process_behind(project: Project) -> None:
     )
     pid = project.directory / "pid"
     process = project.start("fire", "points_awarded", "--user", "alice", "--state", '{"points": 8000}')
-    while not pid.exists() or not pid.read_text():
-        time.sleep(0.02)
+    wait_until(lambda: pid.exists() and pid.read_text())
     process.kill()
     process.communicate()
 
-    for _ in range(100):
-        try:
-            os.kill(int(pid.read_text()), 0)
-        except ProcessLookupError:
-            return
-        stat = Path(f"/proc/{pid.read_text()}/stat")
-        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] in "ZX":
-            return  # ended; its new parent has not looked yet
-        time.sleep(0.1)
-    pytest.fail("the child lives on")
+    wait_until(lambda: has_ended(int(pid.read_text())))

@@ -22,7 +22,7 @@ from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.sandbox.quarantine import Exclusions
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.store import Store
-from tests.ingest.test_ingest import line
+from tests.support.event_lines import points_line
 
 USERS, EVENTS, LEVELS = 10, 3000, 2
 
@@ -49,7 +49,7 @@ def block(first: int) -> Block:
     """So many events, each later than the one before."""
     moments = (f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in range(first, first + EVENTS))
     lines = (
-        line(n, user=f"u{n % USERS}", at=at, state={"points": n - first})
+        points_line(n, user=f"u{n % USERS}", at=at, state={"points": n - first})
         for n, at in enumerate(moments, first)
     )  # fmt: skip
     return Block(1, "".join(lines).encode())

@@ -9,7 +9,8 @@ import pytest
 
 from brabeion_cli.errors import ConfigError, UntrustedPathError
 from brabeion_cli.project.config import Config, Options, resolve
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 
 def resolved(tmp_path: Path, options: Options | None = None, **environ: str) -> Config:

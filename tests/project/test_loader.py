@@ -12,13 +12,14 @@ import brabeion_cli.base
 from brabeion_cli.errors import BadgeLoadError, ConfigError, UntrustedPathError
 from brabeion_cli.project import loader
 from brabeion_cli.store.store import open_store
-from tests.conftest import POINTS, Project, directory
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project, badge_directory
 
 ORIGINAL_IMPORTS = POINTS.replace("brabeion_cli", "brabeion")
 
 
 def load(project: Project) -> list[str]:
-    return loader.load([directory(project.directory / "badges")]).slugs
+    return loader.load([badge_directory(project.directory / "badges")]).slugs
 
 
 def test_files_straight_in_the_directory_are_loaded_sorted(project: Project) -> None:
@@ -110,7 +111,7 @@ def test_a_directory_named_twice_is_loaded_once(project: Project) -> None:
     project.badge(POINTS)
     (project.directory / "link").symlink_to(project.directory / "badges")
 
-    folders = [directory(project.directory / name) for name in ("badges", "badges", "link")]
+    folders = [badge_directory(project.directory / name) for name in ("badges", "badges", "link")]
 
     assert loader.load(folders).slugs == ["points"]
 
@@ -169,7 +170,7 @@ def test_a_duplicate_slug_names_both_places(project: Project) -> None:
 
 def test_a_directory_that_is_not_there_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no badge directory .*nowhere \(from --badges\)"):
-        loader.load([directory(tmp_path / "nowhere")])
+        loader.load([badge_directory(tmp_path / "nowhere")])
 
 
 @pytest.mark.parametrize("target", ["badges", "badges/badge.py", "badges/_shared.py"])
@@ -179,7 +180,7 @@ def test_code_found_by_searching_that_everybody_may_write_is_not_executed(projec
     (project.directory / target).chmod(0o777)
 
     with pytest.raises(UntrustedPathError, match=r"may be written by everybody \(mode 0777\).*name it: --badges"):
-        loader.load([directory(project.directory / "badges", searched=True)])
+        loader.load([badge_directory(project.directory / "badges", searched=True)])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -188,8 +189,8 @@ def test_code_found_by_searching_that_belongs_to_another_user_is_not_executed(pr
     os.chown(path, 12345, 12345)
 
     with pytest.raises(UntrustedPathError, match=r"badge\.py belongs to another user \(uid 12345\)"):
-        loader.load([directory(project.directory / "badges", searched=True)])
-    assert loader.load([directory(project.directory / "badges")]).slugs == ["points"]
+        loader.load([badge_directory(project.directory / "badges", searched=True)])
+    assert loader.load([badge_directory(project.directory / "badges")]).slugs == ["points"]
 
 
 @pytest.mark.parametrize("command", ["list --json", "check --json", "badges --json"])

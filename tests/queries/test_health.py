@@ -11,7 +11,9 @@ import pytest
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.queries import health
 from brabeion_cli.store.store import Store
-from tests.conftest import NOW, POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.moments import NOW
+from tests.support.project import Project
 
 LINUX = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard

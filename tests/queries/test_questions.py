@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 REGULAR = """
     from brabeion_cli import badges
@@ -23,7 +24,7 @@ REGULAR = """
 
 
 @pytest.fixture
-def site(project: Project) -> Project:
+def earned(project: Project) -> Project:
     project.badge(POINTS)
     project.badge(REGULAR, name="regular.py")
     for day in (1, 2, 3):
@@ -38,8 +39,8 @@ def explained(project: Project, user: str, badge: str) -> tuple[list[str], Any]:
     return told.out.splitlines(), project.ok("explain", "--user", user, "--badge", badge, "--json").json
 
 
-def test_why_a_badge_is_held(site: Project) -> None:
-    text, found = explained(site, "alice", "regular")
+def test_why_a_badge_is_held(earned: Project) -> None:
+    text, found = explained(earned, "alice", "regular")
 
     assert text == [
         "alice has regular: Bronze since 2026-01-03 10:00:00",
@@ -54,35 +55,35 @@ def test_why_a_badge_is_held(site: Project) -> None:
     assert [(event["event"], event["count"]) for event in found["events"]] == [("visited", 3), ("returned", 0)]
 
 
-def test_why_a_badge_was_given_and_revoked(site: Project) -> None:
-    site.ok("award", "--user", "bob", "--badge", "points", "--level", "1", "--reason", "won the quiz")
-    text, found = explained(site, "bob", "points")
+def test_why_a_badge_was_given_and_revoked(earned: Project) -> None:
+    earned.ok("award", "--user", "bob", "--badge", "points", "--level", "1", "--reason", "won the quiz")
+    text, found = explained(earned, "bob", "points")
     assert text[1].startswith("  given by ")
     assert text[1].endswith(": won the quiz")
     assert found["awards"][0]["event"] is None
 
-    site.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "void")
-    text, found = explained(site, "bob", "points")
+    earned.ok("revoke", "--user", "bob", "--badge", "points", "--reason", "void")
+    text, found = explained(earned, "bob", "points")
     assert found["status"] == "revoked"
     assert text[0].startswith("bob had points: Bronze since ")
     assert text[2].startswith("  revoked at ")
     assert text[2].endswith(": void; it is not awarded again")
 
 
-def test_an_award_that_a_replay_took_back(site: Project) -> None:
-    site.badge(REGULAR.replace("[3, 10]", "[5, 10]"), name="regular.py")
-    site.ok("replay", "--prune")
+def test_an_award_that_a_replay_took_back(earned: Project) -> None:
+    earned.badge(REGULAR.replace("[3, 10]", "[5, 10]"), name="regular.py")
+    earned.ok("replay", "--prune")
 
-    text, found = explained(site, "alice", "regular")
+    text, found = explained(earned, "alice", "regular")
 
     assert found["status"] == "revoked"
     assert text[2].endswith("by a replay: the rules no longer give it")
 
 
-def test_why_not_yet(site: Project) -> None:
-    site.fire("visited", {"user": "bob"}, at="2026-02-01", id="b1")
+def test_why_not_yet(earned: Project) -> None:
+    earned.fire("visited", {"user": "bob"}, at="2026-02-01", id="b1")
 
-    text, found = explained(site, "bob", "regular")
+    text, found = explained(earned, "bob", "regular")
 
     assert text == [
         "bob does not have regular",
@@ -93,20 +94,20 @@ def test_why_not_yet(site: Project) -> None:
     assert (found["status"], found["answer"]["outcome"]) == ("not earned", "none")
 
 
-def test_what_the_badge_would_answer_now(site: Project) -> None:
-    site.badge(REGULAR.replace("regular", "eager").replace("[3, 10]", "[1, 9]"), name="eager.py")
-    text, found = explained(site, "alice", "eager")
+def test_what_the_badge_would_answer_now(earned: Project) -> None:
+    earned.badge(REGULAR.replace("regular", "eager").replace("[3, 10]", "[1, 9]"), name="eager.py")
+    text, found = explained(earned, "alice", "eager")
 
     assert text[-1].endswith("answers eager: Bronze for alice; `brabeion replay --badge eager` awards what is missing")
     award = {"user": "alice", "level": 1, "level_name": "Bronze", "key": None, "held": False}
     assert found["answer"]["awards"] == [award]
 
 
-def test_an_award_that_went_to_somebody_else_is_not_missing(site: Project) -> None:
-    site.simple_badge("return BadgeAwarded(user='bob')", slug="kind")
-    site.fire()
+def test_an_award_that_went_to_somebody_else_is_not_missing(earned: Project) -> None:
+    earned.simple_badge("return BadgeAwarded(user='bob')", slug="kind")
+    earned.fire()
 
-    assert explained(site, "alice", "kind")[0][-1].endswith("answers kind: One for bob, which is held")
+    assert explained(earned, "alice", "kind")[0][-1].endswith("answers kind: One for bob, which is held")
 
 
 @pytest.mark.parametrize(
@@ -117,71 +118,71 @@ def test_an_award_that_went_to_somebody_else_is_not_missing(site: Project) -> No
         ("raise SystemExit", "SystemExit (late.py:11)"),
     ],
 )
-def test_an_answer_that_fails_is_told(site: Project, body: str, error: str) -> None:
-    site.simple_badge(body, slug="late", events=["visited"])
+def test_an_answer_that_fails_is_told(earned: Project, body: str, error: str) -> None:
+    earned.simple_badge(body, slug="late", events=["visited"])
 
-    text, found = explained(site, "alice", "late")
+    text, found = explained(earned, "alice", "late")
 
     assert text[-1].endswith(f"award() fails: {error}")
     assert found["answer"]["outcome"] == "error"
 
 
-def test_what_is_queued_or_dead(site: Project) -> None:
-    site.simple_badge("raise ValueError('odd')", slug="late", async_=True)
-    site.fire(at="2026-02-01", id="x1")
-    text, found = explained(site, "alice", "late")
+def test_what_is_queued_or_dead(earned: Project) -> None:
+    earned.simple_badge("raise ValueError('odd')", slug="late", async_=True)
+    earned.fire(at="2026-02-01", id="x1")
+    text, found = explained(earned, "alice", "late")
     assert found["status"] == "queued"
     assert text[0].startswith(
         "queued: late for alice, for it_happened at 2026-02-01 00:00:00 (id x1) (task 1, 0 attempts"
     )
 
-    site.write("brabeion.toml", "max_attempts = 1\n")
-    site.run("process-queue")
-    text, found = explained(site, "alice", "late")
+    earned.write("brabeion.toml", "max_attempts = 1\n")
+    earned.run("process-queue")
+    text, found = explained(earned, "alice", "late")
     assert found["status"] == "dead"
     assert text[0].startswith("given up after 1 attempts: late for alice")
     assert text[0].endswith(": ValueError: odd (late.py:12)")
     assert text[1] == "  `brabeion queue retry 1` runs it again (task 1)"
 
 
-def test_nobody_ever_fired_it(site: Project) -> None:
-    site.simple_badge("return None", slug="typo", events=["visitd"])
-    assert explained(site, "alice", "typo")[0][1] == (
+def test_nobody_ever_fired_it(earned: Project) -> None:
+    earned.simple_badge("return None", slug="typo", events=["visitd"])
+    assert explained(earned, "alice", "typo")[0][1] == (
         "  nobody ever fired visitd, which it listens to (did you mean 'visited'?)"
     )
-    text, found = explained(site, "bob", "regular")
+    text, found = explained(earned, "bob", "regular")
     assert text[1] == "  bob has no event visited or returned, which it listens to; others have"
     assert (found["status"], found["near"]) == ("no events", None)
 
 
-def test_no_such_badge(site: Project) -> None:
-    result = site.run("explain", "--user", "alice", "--badge", "regula")
+def test_no_such_badge(earned: Project) -> None:
+    result = earned.run("explain", "--user", "alice", "--badge", "regula")
 
     assert (result.status, result.out) == (2, "")
     assert "no badge 'regula' (did you mean 'regular'?); `brabeion badges` lists them" in result.err
 
 
-def test_a_badge_that_is_gone_is_explained_from_the_record(site: Project) -> None:
-    (site.directory / "badges/regular.py").unlink()
+def test_a_badge_that_is_gone_is_explained_from_the_record(earned: Project) -> None:
+    (earned.directory / "badges/regular.py").unlink()
 
-    assert explained(site, "alice", "regular")[0][0] == "alice has regular: level 1 since 2026-01-03 10:00:00"
+    assert explained(earned, "alice", "regular")[0][0] == "alice has regular: level 1 since 2026-01-03 10:00:00"
 
 
-def test_collected_awards_are_explained(site: Project) -> None:
-    site.simple_badge(
+def test_collected_awards_are_explained(earned: Project) -> None:
+    earned.simple_badge(
         "return BadgeAwarded() if state['badge'] == 'never' else None", slug="collector", events=["badge_awarded"]
     )
 
-    text, _ = explained(site, "alice", "collector")
+    text, _ = explained(earned, "alice", "collector")
 
     assert text[1].startswith("  2 badge_awarded, the last at 2026-01-04 00:00:00, state")
     assert '"badge": "points", "level": 2, "level_name": "Silver", "key": null' in text[1]
 
 
-def test_progress_is_shown_closest_first(site: Project) -> None:
-    site.badge(REGULAR.replace("regular", "other").replace("[3, 10]", "[1, 4]"), name="other.py")
-    site.simple_badge("return None", slug="mute")
-    site.badge(
+def test_progress_is_shown_closest_first(earned: Project) -> None:
+    earned.badge(REGULAR.replace("regular", "other").replace("[3, 10]", "[1, 4]"), name="other.py")
+    earned.simple_badge("return None", slug="mute")
+    earned.badge(
         """
         from brabeion_cli import badges
         from brabeion_cli.base import Badge, Progress
@@ -202,17 +203,17 @@ def test_progress_is_shown_closest_first(site: Project) -> None:
         name="half.py",
     )
 
-    assert site.ok("progress", "--user", "alice").out.splitlines() == [
+    assert earned.ok("progress", "--user", "alice").out.splitlines() == [
         "badge    next    progress                        share",
         "other    Silver    3 of 4  ###############.....    75%",
         "half     One     1.5 of 3  ##########..........    50%",
         "regular  Silver   3 of 10  ######..............    30%",
     ]
-    first = site.ok("progress", "--user", "alice", "--json").json[0]
+    first = earned.ok("progress", "--user", "alice", "--json").json[0]
     assert first == {
         "badge": "other", "level": 2, "level_name": "Silver", "current": 3, "target": 4, "share": 0.75, "held": False,
     }  # fmt: skip
-    nobody = site.ok("progress", "--user", "nobody", "--json").json
+    nobody = earned.ok("progress", "--user", "nobody", "--json").json
     assert [(row["badge"], row["current"]) for row in nobody] == [("half", 1.5), ("other", 0), ("regular", 0)]
 
 
@@ -251,11 +252,11 @@ def test_names_and_numbers_of_other_types_are_plain_ones(project: Project) -> No
     assert "alice has odd: One since" in project.ok("explain", "--user", "alice", "--badge", "odd").out
 
 
-def test_what_is_reached_comes_last(site: Project) -> None:
-    site.badge(REGULAR.replace("regular", "done").replace("[3, 10]", "[1, 2]"), name="done.py")
-    site.ok("replay")
+def test_what_is_reached_comes_last(earned: Project) -> None:
+    earned.badge(REGULAR.replace("regular", "done").replace("[3, 10]", "[1, 2]"), name="done.py")
+    earned.ok("replay")
 
-    rows = site.ok("progress", "--user", "alice").out.splitlines()
+    rows = earned.ok("progress", "--user", "alice").out.splitlines()
 
     assert [row.split()[0] for row in rows[1:]] == ["regular", "done"]
     assert rows[2].endswith("held")
@@ -272,8 +273,8 @@ def test_what_is_reached_comes_last(site: Project) -> None:
         ("import os; os._exit(1)", "its process ended with exit status 1"),
     ],
 )
-def test_a_badge_that_fails_to_say_hides_no_other(site: Project, body: str, error: str) -> None:
-    site.badge(
+def test_a_badge_that_fails_to_say_hides_no_other(earned: Project, body: str, error: str) -> None:
+    earned.badge(
         f"""
         from brabeion_cli import badges
         from brabeion_cli.base import CountBadge, Progress
@@ -288,7 +289,7 @@ def test_a_badge_that_fails_to_say_hides_no_other(site: Project, body: str, erro
         name="odd.py",
     )
 
-    result = site.run("progress", "--user", "alice", "--json")
+    result = earned.run("progress", "--user", "alice", "--json")
 
     assert result.status == 1
     assert [row["badge"] for row in result.json] == ["regular"]
@@ -313,23 +314,26 @@ def test_progress_of_a_streak_that_is_not_over(project: Project) -> None:
     assert project.ok("progress", "--user", "alice", "--json").json[0]["current"] == 3
 
 
-def test_the_leaderboard(site: Project) -> None:
+def test_the_leaderboard(earned: Project) -> None:
     for user in ("bob", "carol"):
-        site.fire(
+        earned.fire(
             "points_awarded", {"user": user, "points": 6000}, at="2026-01-05" if user == "carol" else "2026-01-06"
         )
 
-    assert site.ok("leaderboard").out.splitlines() == [
+    assert earned.ok("leaderboard").out.splitlines() == [
         "rank  user   awards  badges  last award",
         "   1  alice       2       2  2026-01-04 00:00:00",
         "   2  carol       1       1  2026-01-05 00:00:00",
         "   2  bob         1       1  2026-01-06 00:00:00",
     ]
-    assert site.ok("leaderboard", "--limit", "1", "--json").json == [
+    assert earned.ok("leaderboard", "--limit", "1", "--json").json == [
         {"rank": 1, "user": "alice", "awards": 2, "badges": 2, "last_awarded_at": "2026-01-04T00:00:00.000000Z"}
     ]
-    assert [row["user"] for row in site.ok("leaderboard", "--since", "2026-01-05", "--json").json] == ["carol", "bob"]
-    assert [row["user"] for row in site.ok("leaderboard", "--badge", "regular", "--json").json] == ["alice"]
-    site.ok("revoke", "--user", "alice", "--badge", "points", "--reason", "void")
-    assert site.ok("leaderboard", "--json").json[0]["rank"] == 1
-    assert "no awards" in site.ok("leaderboard", "--until", "2020-01-01").err
+    assert [row["user"] for row in earned.ok("leaderboard", "--since", "2026-01-05", "--json").json] == [
+        "carol",
+        "bob",
+    ]
+    assert [row["user"] for row in earned.ok("leaderboard", "--badge", "regular", "--json").json] == ["alice"]
+    earned.ok("revoke", "--user", "alice", "--badge", "points", "--reason", "void")
+    assert earned.ok("leaderboard", "--json").json[0]["rank"] == 1
+    assert "no awards" in earned.ok("leaderboard", "--until", "2020-01-01").err

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from brabeion_cli.cli import options
-from brabeion_cli.domain import events, timestamps
+from brabeion_cli.domain import timestamps
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
@@ -28,32 +26,21 @@ from brabeion_cli.sandbox.process import ChildProcess
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import ClaimedTask
-from tests.conftest import NOW, Project
-from tests.queue.test_queue import COUNTS, claim, queue
+from tests.support.costs import steps
+from tests.support.moments import NOW
+from tests.support.processes import wait_until
+from tests.support.project import Project
+from tests.support.tasks import COUNTS, add_tasks, claim, queue_tasks
 
 MANY = 700  # tasks: some batches of the largest size, after those that grow
 WAIT = "while not os.path.exists('go'): time.sleep(0.02)"
 SLOW = 40  # a task in the middle of a batch of 32
 
 
-def queue_of_one(project: Project, body: str, count: int) -> None:
-    """As `queue`, all of one user."""
-    project.simple_badge(body, async_=True)
-    lines = [json.dumps({"event": "it_happened", "user": "alice", "state": {"n": n}}) for n in range(count)]
-    project.ok("ingest", stdin="\n".join(lines))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.parametrize("users", [1, MANY])
-def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
-    (queue if users > 1 else queue_of_one)(project, "return None", count=MANY)
+@pytest.mark.parametrize("user", ["alice", "u{n}"], ids=["of one user", "of many users"])
+def test_quick_tasks_share_their_commits(project: Project, user: str) -> None:
+    queue_tasks(project, "return None", count=MANY, user=user)
     statements: list[str] = []
     with open_store(str(project.db)) as store:
         settings = config.resolve(config.Options(db=str(project.db)), {}, str(project.directory))
@@ -67,10 +54,11 @@ def test_quick_tasks_share_their_commits(project: Project, users: int) -> None:
 
 @pytest.mark.parametrize("earning", [(2, 3, 200), (454, 455)])  # the last of a batch, the first of the next
 def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, earning: tuple[int, ...]) -> None:
-    queue_of_one(
+    queue_tasks(
         project,
         f"if state['n'] in {earning}: return BadgeAwarded(key=str(state['history'].count('badge_awarded')))",
         count=MANY,
+        user="alice",
     )
     assert project.ok("process-queue", "--json").json == COUNTS | {"done": MANY, "awarded": len(earning)}
     assert project.sql('SELECT event_number - 1 FROM awards ORDER BY "key"') == [(n,) for n in earning]
@@ -78,7 +66,7 @@ def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, e
 
 @pytest.mark.parametrize(("slow", "count"), [(SLOW, 64), (300, MANY)])
 def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, count: int) -> None:
-    queue(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
+    queue_tasks(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
     first = project.start("process-queue", "--json")
 
     def others_are_done() -> bool:
@@ -86,8 +74,8 @@ def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, co
         return project.sql("SELECT number FROM tasks") == [(slow + 1,)]
 
     try:
-        until((project.directory / "started").exists)
-        until(others_are_done)
+        wait_until((project.directory / "started").exists)
+        wait_until(others_are_done)
     finally:
         (project.directory / "go").touch()
         out, _ = first.communicate(timeout=20)
@@ -96,7 +84,7 @@ def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, co
 
 def test_a_task_that_kills_its_runner_takes_no_other_with_it(project: Project) -> None:
     project.write("brabeion.toml", "max_attempts = 2\nretry_delay = 0\n")
-    queue(project, f"if state['n'] == {SLOW}: os._exit(3)\nreturn BadgeAwarded()", count=64, multiple=True)
+    queue_tasks(project, f"if state['n'] == {SLOW}: os._exit(3)\nreturn BadgeAwarded()", count=64, multiple=True)
 
     result = project.run("process-queue", "--json")
 
@@ -104,12 +92,12 @@ def test_a_task_that_kills_its_runner_takes_no_other_with_it(project: Project) -
 
 
 def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
-    queue(
+    queue_tasks(
         project, f"if state['n'] == {SLOW}:\n    open('started', 'w').close()\n    time.sleep(0.5)", count=64
     )  # fmt: skip
     tasks = project.sql(f"SELECT * FROM tasks WHERE number > {SLOW + 1}")
     process = project.start("process-queue", "--json")
-    until((project.directory / "started").exists)
+    wait_until((project.directory / "started").exists)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
 
@@ -118,16 +106,19 @@ def test_a_signal_gives_the_rest_of_a_batch_back(project: Project) -> None:
 
 
 def test_no_task_begins_after_max_time(project: Project) -> None:
-    body = f"if state['n'] == {SLOW}:\n    time.sleep(0.8)\nif state['n'] > {SLOW}: return BadgeAwarded()"
-    queue(project, body, count=64, multiple=True)
+    # The time is over when the slow task ends, whenever it begins. On a busy machine it does not begin.
+    body = f"if state['n'] == {SLOW}:\n    time.sleep(1.1)\nif state['n'] > {SLOW}: return BadgeAwarded()"
+    queue_tasks(project, body, count=64, multiple=True)
 
-    result = project.ok("process-queue", "--json", "--max-time", 0.7)
+    done = project.ok("process-queue", "--json", "--max-time", 1).json["done"]
 
-    assert result.json == COUNTS | {"done": SLOW + 1, "remaining": 64 - SLOW - 1}
+    assert done <= SLOW + 1
+    assert project.sql("SELECT count(*) FROM tasks") == [(64 - done,)]
+    assert project.sql("SELECT count(*) FROM awards") == [(0,)]
 
 
 def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
-    queue(project, "return BadgeAwarded()", count=64)
+    queue_tasks(project, "return BadgeAwarded()", count=64)
     project.badge(
         "import os\nfrom brabeion_cli.signals import badge_awarded\n\n@badge_awarded.connect\n"
         "def receive(sender, badge_award, **kwargs):\n"
@@ -143,14 +134,14 @@ def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
 
 
 def test_what_was_tried_before_is_claimed_alone(store: Store) -> None:
-    fill(store, 5)
+    add_tasks(store, 5)
     store.database.execute_sql("UPDATE tasks SET attempts = 1 WHERE number IN (1, 4)")
 
     assert [[task.number for task in claim(store, limit=9).tasks] for _ in range(5)] == [[1], [2, 3], [4], [5], []]
 
 
 def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
-    fill(store, 5)
+    add_tasks(store, 5)
     tasks = claim(store, limit=3).tasks
 
     task_queue.give_back(store, tasks[1:])
@@ -159,7 +150,7 @@ def test_what_is_given_back_keeps_its_turn(store: Store) -> None:
 
 
 def test_large_states_make_small_batches(store: Store) -> None:
-    fill(store, 3, text=json.dumps({"text": "x" * 600_000}))
+    add_tasks(store, 3, text=json.dumps({"text": "x" * 600_000}))
 
     assert [len(claim(store, limit=9).tasks) for _ in range(4)] == [1, 1, 1, 0]
 
@@ -210,14 +201,14 @@ class AnsweringWorker(WorkerProcess):
 def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     store: Store, answer: Any, begins: bool
 ) -> None:
-    fill(store, 4)
+    add_tasks(store, 4)
     tasks = claim(store, limit=4).tasks
     slot = WorkerSlot(AnsweringWorker([Evaluated([]), answer]))
     slot.assign(tasks[:2])
     slot.begin(float("inf"))
     slot.assign(tasks[2:])
 
-    until(lambda: not slot.collect() and slot.has_results)
+    wait_until(lambda: not slot.collect() and slot.has_results)
     slot.worker.close()
 
     assert slot.state is (State.ASSIGNED if begins else State.IDLE)
@@ -227,34 +218,10 @@ def test_what_was_claimed_ahead_begins_at_once_where_nothing_was_awarded(
     ]  # fmt: skip
 
 
-def fill(store: Store, count: int, text: str = "{}") -> None:
-    """Tasks of one event and one user each."""
-    with store.transaction():
-        for user in map(str, range(count)):
-            made = events.make("e", {}, user=user, now=NOW, max_bytes=100)
-            number = store.events.add(made._replace(state_json=text))
-            assert number is not None
-            task_queue.defer(store, "one", JournalEntry(number, "e", user, made.at, None, text), None, NOW)
-
-
-def steps(store: Store, work: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
-    taken = 0
-
-    def count() -> None:
-        nonlocal taken
-        taken += 1
-
-    store.database.raw().set_progress_handler(count, 1)
-    work()
-    store.database.raw().set_progress_handler(None, 1)
-    return taken
-
-
 def costs(path: Path, waiting: int) -> list[int]:
     """Of claims and their end, while so many tasks of a hundred users wait."""
     with open_store(str(path), create=True) as store:
-        fill(store, 100)
+        add_tasks(store, 100)
         store.database.execute_sql(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?) INSERT INTO tasks "
             "(event_number, badge, attempts, due_at) SELECT n % 100 + 1, 'one', 0, ? FROM n",

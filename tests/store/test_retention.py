@@ -7,14 +7,12 @@ import os
 import random
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.base import CountBadge
@@ -29,7 +27,10 @@ from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.reconciliation import Reconciliation
 from brabeion_cli.store.store import Store, open_store
-from tests.conftest import NOW, Project
+from tests.support.lengths import holds_for, lengths
+from tests.support.moments import NOW
+from tests.support.processes import wait_until
+from tests.support.project import Project
 
 BADGES = """
     from brabeion_cli import badges
@@ -76,7 +77,7 @@ def line(event: str, user: str, day: str, **state: Any) -> str:
 
 
 @pytest.fixture
-def site(project: Project) -> Project:
+def eventful(project: Project) -> Project:
     project.badge(BADGES)
     stream = [
         *(line("visited", "alice", f"2026-01-{day:02}") for day in (1, 2, 3, 4)),
@@ -110,26 +111,26 @@ def ids(project: Project) -> set[str]:
 # Pruning
 
 
-def test_events_that_no_badge_needs_go(site: Project) -> None:
-    before = ids(site)
-    foreseen = site.ok("db", "prune", *OLD, "--dry-run", "--json").json
-    assert ids(site) == before
+def test_events_that_no_badge_needs_go(eventful: Project) -> None:
+    before = ids(eventful)
+    foreseen = eventful.ok("db", "prune", *OLD, "--dry-run", "--json").json
+    assert ids(eventful) == before
 
-    pruned = site.ok("db", "prune", *OLD, "--json").json
+    pruned = eventful.ok("db", "prune", *OLD, "--json").json
 
     assert foreseen == pruned | {"dry_run": True}
     assert pruned == {
         "before": "2026-02-01T00:00:00.000000Z", "pruned": 3, "left": 10,
         "names": [{"event": "noticed", "events": 3, "users": 3, "needed_by": []}],
     }  # fmt: skip
-    assert before - ids(site) == {f"noticed {user} 2026-01-05" for user in ("alice", "bob", "carol")}
-    assert site.sql("SELECT * FROM prunes") == [("noticed", "2026-02-01T00:00:00.000000Z")]
-    assert site.ok("db", "prune", *OLD, "--json").json["pruned"] == 0
-    assert "is sound" in site.ok("db", "verify").out
+    assert before - ids(eventful) == {f"noticed {user} 2026-01-05" for user in ("alice", "bob", "carol")}
+    assert eventful.sql("SELECT * FROM prunes") == [("noticed", "2026-02-01T00:00:00.000000Z")]
+    assert eventful.ok("db", "prune", *OLD, "--json").json["pruned"] == 0
+    assert "is sound" in eventful.ok("db", "verify").out
 
 
-def test_what_badges_need_goes_when_named_and_it_is_said_what_is_lost(site: Project) -> None:
-    result = site.ok("db", "prune", *OLD, "--event", "visited", "--event", "scored", "--event", "asked_about")
+def test_what_badges_need_goes_when_named_and_it_is_said_what_is_lost(eventful: Project) -> None:
+    result = eventful.ok("db", "prune", *OLD, "--event", "visited", "--event", "scored", "--event", "asked_about")
 
     assert result.out.splitlines() == [
         "event    pruned  users  needed by",
@@ -143,42 +144,44 @@ def test_what_badges_need_goes_when_named_and_it_is_said_what_is_lost(site: Proj
     )
     assert "the ids of pruned events are forgotten: one that is sent again is recorded again" in result.err
     # What earned an award, the last of a user, and what is not pruned.
-    assert {"visited alice 2026-01-02", "visited alice 2026-01-04", "scored alice 2026-01-03"} < ids(site)
-    assert "is sound" in site.ok("db", "verify").out
-    assert "1 recorded" in site.ok("ingest", stdin=line("visited", "alice", "2026-01-01")).out
+    assert {"visited alice 2026-01-02", "visited alice 2026-01-04", "scored alice 2026-01-03"} < ids(eventful)
+    assert "is sound" in eventful.ok("db", "verify").out
+    assert "1 recorded" in eventful.ok("ingest", stdin=line("visited", "alice", "2026-01-01")).out
 
 
-def test_tasks_keep_their_events(site: Project) -> None:
-    site.simple_badge("raise ValueError", events=["other"])
-    site.run("fire", "other", "--user", "dora", "--at", "2026-01-01")
-    (site.directory / "badges/one.py").unlink()
+def test_tasks_keep_their_events(eventful: Project) -> None:
+    eventful.simple_badge("raise ValueError", events=["other"])
+    eventful.run("fire", "other", "--user", "dora", "--at", "2026-01-01")
+    (eventful.directory / "badges/one.py").unlink()
 
-    result = site.ok("db", "prune", *OLD, "--json")
+    result = eventful.ok("db", "prune", *OLD, "--json")
 
     assert [name["event"] for name in result.json["names"]] == ["noticed"]
     assert "one has awards, but is not registered: events that only it needs count as not needed" in result.err
-    assert site.sql("SELECT count(*) FROM events WHERE name = 'other'") == [(1,)]
+    assert eventful.sql("SELECT count(*) FROM events WHERE name = 'other'") == [(1,)]
 
 
-def test_counting_goes_on(site: Project) -> None:
-    site.ok("db", "prune", *OLD, "--event", "visited")
+def test_counting_goes_on(eventful: Project) -> None:
+    eventful.ok("db", "prune", *OLD, "--event", "visited")
 
-    assert "alice earned regular: Silver" in site.ok("fire", "visited", "--user", "alice").out
+    assert "alice earned regular: Silver" in eventful.ok("fire", "visited", "--user", "alice").out
 
 
-def test_a_replay_calls_nothing_stale_that_rests_on_what_was_pruned(site: Project) -> None:
-    held = site.sql("SELECT * FROM awards")
-    site.ok("db", "prune", *OLD, "--event", "scored", "--event", "visited")
+def test_a_replay_calls_nothing_stale_that_rests_on_what_was_pruned(eventful: Project) -> None:
+    held = eventful.sql("SELECT * FROM awards")
+    eventful.ok("db", "prune", *OLD, "--event", "scored", "--event", "visited")
 
     for options in ((), ("--prune",), ("--prune", "--since", "2026-01-03"), ("--prune", "--badge", "collector")):
-        result = site.ok("replay", "--json", *options)
+        result = eventful.ok("replay", "--json", *options)
         assert (result.json["stale"], result.json["revoked"], result.json["awarded"]) == (0, 0, 0), options
-    assert site.sql("SELECT * FROM awards") == held
-    assert "badge points needs scored, which was pruned before 2026-02-01T00:00:00.000000Z" in site.ok("replay").err
-    assert "regular" not in site.ok("replay", "--badge", "collector").err
+    assert eventful.sql("SELECT * FROM awards") == held
+    assert "badge points needs scored, which was pruned before 2026-02-01T00:00:00.000000Z" in eventful.ok("replay").err
+    assert "regular" not in eventful.ok("replay", "--badge", "collector").err
     award = 'return BadgeAwarded(user=state["author"])'
-    site.badge(BADGES.replace(award, 'return BadgeAwarded(user="bob") if state["author"] == "bob" else None'))
-    assert site.ok("replay", "--prune", "--json").json["revoked"] == 1  # one that needs none of it is judged as ever
+    eventful.badge(BADGES.replace(award, 'return BadgeAwarded(user="bob") if state["author"] == "bob" else None'))
+    assert (
+        eventful.ok("replay", "--prune", "--json").json["revoked"] == 1
+    )  # one that needs none of it is judged as ever
 
 
 STREAMS = st.lists(
@@ -190,10 +193,9 @@ class Counted(CountBadge):
     slug, levels, events, thresholds = "counted", ["One"], ["a"], [1]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+@holds_for(
     st.lists(st.tuples(STREAMS, st.integers(0, 40)), min_size=1, max_size=3), STREAMS,
-    st.sampled_from([late_counts.FEW, 0]),
+    st.sampled_from([late_counts.FEW, 0]), quick=15, long=60,
 )  # fmt: skip
 def test_counts_are_right_after_a_prune_also_with_late_comers(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[Any], more: list[Any], few: int
@@ -244,15 +246,15 @@ def require_right_counts(store: Store, ever: list[tuple[str, str, str]], horizon
 # Users
 
 
-def test_every_trace_of_a_user_goes(site: Project) -> None:
-    site.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
-    site.ok("ingest", stdin=line("thanked", "alice", "2026-03-02", author="bob"))
-    site.ok("ingest", stdin=line("thanked", "bob", "2026-03-03", author="alice"))
-    assert site.sql("SELECT count(*) FROM tasks") == [(4,)]
-    foreseen = site.ok("user", "forget", "alice", "--dry-run", "--json").json
-    assert site.sql("SELECT count(*) FROM events WHERE user = 'alice'") == [(11,)]
+def test_every_trace_of_a_user_goes(eventful: Project) -> None:
+    eventful.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
+    eventful.ok("ingest", stdin=line("thanked", "alice", "2026-03-02", author="bob"))
+    eventful.ok("ingest", stdin=line("thanked", "bob", "2026-03-03", author="alice"))
+    assert eventful.sql("SELECT count(*) FROM tasks") == [(4,)]
+    foreseen = eventful.ok("user", "forget", "alice", "--dry-run", "--json").json
+    assert eventful.sql("SELECT count(*) FROM events WHERE user = 'alice'") == [(11,)]
 
-    result = site.ok("user", "forget", "alice", "--json")
+    result = eventful.ok("user", "forget", "alice", "--json")
 
     counts = {"user": "alice", "events": 11, "awards": 5, "tasks": 3, "left_to_others": 3, "mentions": 2}
     assert result.json == counts | {"erased": True}
@@ -260,27 +262,31 @@ def test_every_trace_of_a_user_goes(site: Project) -> None:
     assert "2 events that stay name alice in their state, which is not changed; a replay may award alice" in result.err
     assert "3 awards of others stay, which were earned by events of alice" in result.err
     assert "backups, and files that were ingested, are not touched" in result.err
-    rows = tables(site.db)
+    rows = tables(eventful.db)
     assert {row[2] for row in rows["events"]} == {"bob", "carol"}
     assert {row[0] for row in rows["awards"]} == {"bob"}
     assert [(row[2], row[9]) for row in rows["tasks"]] == [("later", None)]
-    assert site.sql("SELECT badge, occasion, event_number, given_by, reason, position FROM awards ORDER BY 1, 2") == [
+    assert eventful.sql(
+        "SELECT badge, occasion, event_number, given_by, reason, position FROM awards ORDER BY 1, 2"
+    ) == [
         ("collector", 0, None, "forget", "earned by thanked of a user who was forgotten", 0),
         ("thanked", -2, None, "forget", "earned by thanked of a user who was forgotten", 0),
         ("thanked", -1, None, "forget", "earned by thanked of a user who was forgotten", 0),
     ]
-    assert "is sound" in site.ok("db", "verify").out
-    assert "given by forget: earned by thanked of" in site.ok("explain", "--user", "bob", "--badge", "collector").out
+    assert "is sound" in eventful.ok("db", "verify").out
+    assert (
+        "given by forget: earned by thanked of" in eventful.ok("explain", "--user", "bob", "--badge", "collector").out
+    )
 
 
-def test_awards_that_are_left_are_neither_given_again_nor_in_the_way(site: Project) -> None:
-    site.ok("user", "forget", "alice")  # and her numbers are used again
+def test_awards_that_are_left_are_neither_given_again_nor_in_the_way(eventful: Project) -> None:
+    eventful.ok("user", "forget", "alice")  # and her numbers are used again
     for user in ("dora", "erin"):
         text = "".join(line("thanked", user, f"2026-04-{day:02}", author="bob") for day in range(1, 16))
-        assert "15 recorded, 0 duplicates, 0 rejected; 15 awarded" in site.ok("ingest", stdin=text).out
-        site.ok("user", "forget", user)
+        assert "15 recorded, 0 duplicates, 0 rejected; 15 awarded" in eventful.ok("ingest", stdin=text).out
+        eventful.ok("user", "forget", user)
 
-    assert site.sql("SELECT count(*), count(DISTINCT occasion) FROM awards WHERE badge = 'thanked'") == [(31, 31)]
+    assert eventful.sql("SELECT count(*), count(DISTINCT occasion) FROM awards WHERE badge = 'thanked'") == [(31, 31)]
 
 
 def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
@@ -308,38 +314,38 @@ def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
     reader.close()
 
 
-def test_killed_before_the_file_is_written_anew_nearly_all_is_gone(site: Project) -> None:
-    assert b"carol" in site.db.read_bytes()
-    with open_store(str(site.db)) as store:
+def test_killed_before_the_file_is_written_anew_nearly_all_is_gone(eventful: Project) -> None:
+    assert b"carol" in eventful.db.read_bytes()
+    with open_store(str(eventful.db)) as store:
         retention.forget(store, "carol", now=NOW)
 
-    assert b"carol" not in site.db.read_bytes()
+    assert b"carol" not in eventful.db.read_bytes()
 
 
-def test_who_reads_for_too_long_keeps_bytes_and_it_is_said(site: Project) -> None:
-    reader = sqlite3.connect(site.db, isolation_level=None)
+def test_who_reads_for_too_long_keeps_bytes_and_it_is_said(eventful: Project) -> None:
+    reader = sqlite3.connect(eventful.db, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM events").fetchone()
-    with open_store(str(site.db), patience=0.1) as store:
+    with open_store(str(eventful.db), patience=0.1) as store:
         retention.forget(store, "alice", now=NOW)
-        assert retention.erase(store) == f"others read {site.db} for too long"
+        assert retention.erase(store) == f"others read {eventful.db} for too long"
         reader.close()
         assert retention.erase(store) is None
 
 
-def test_a_user_gets_another_name(site: Project) -> None:
-    site.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
-    site.ok("ingest", stdin=line("thanked", "bob", "2026-03-03", author="alice"))
-    before = tables(site.db)
-    foreseen = site.ok("user", "rename", "alice", "alicia", "--dry-run", "--json").json
-    assert tables(site.db) == before
+def test_a_user_gets_another_name(eventful: Project) -> None:
+    eventful.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
+    eventful.ok("ingest", stdin=line("thanked", "bob", "2026-03-03", author="alice"))
+    before = tables(eventful.db)
+    foreseen = eventful.ok("user", "rename", "alice", "alicia", "--dry-run", "--json").json
+    assert tables(eventful.db) == before
 
-    result = site.ok("user", "rename", "alice", "alicia", "--json")
+    result = eventful.ok("user", "rename", "alice", "alicia", "--json")
 
     counts = {"user": "alice", "name": "alicia", "events": 10, "awards": 5, "tasks": 1, "mentions": 2}
     assert (result.json, foreseen) == (counts, counts | {"dry_run": True})
     assert "2 events that stay name alice in their state, which is not changed; a replay may award alice" in result.err
-    renamed = tables(site.db)
+    renamed = tables(eventful.db)
     swap = {"alice": "alicia"}
     assert renamed["events"] == [(*row[:2], swap.get(row[2], row[2]), *row[3:]) for row in before["events"]]
     awards = [(swap.get(row[0], row[0]), *row[1:]) for row in before["awards"]]
@@ -347,9 +353,15 @@ def test_a_user_gets_another_name(site: Project) -> None:
     about = [json.loads(row[9]) for row in renamed["tasks"] if row[9]]
     assert [award["user"] for award in about] == ["alicia"]
     assert json.loads(about[0]["text"])["badge"] == "thanked"
-    assert site.ok("user", "rename", "alicia", "alice").out == "renamed alicia to alice: 10 events, 5 awards, 1 tasks\n"
-    assert [tables(site.db)[name] for name in ("events", "awards")] == [before["events"], before["awards"]]
-    assert "is sound" in site.ok("db", "verify").out
+    assert (
+        eventful.ok("user", "rename", "alicia", "alice").out
+        == "renamed alicia to alice: 10 events, 5 awards, 1 tasks\n"
+    )
+    assert [tables(eventful.db)[name] for name in ("events", "awards")] == [
+        before["events"],
+        before["awards"],
+    ]
+    assert "is sound" in eventful.ok("db", "verify").out
 
 
 def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,15 +396,15 @@ WRONG = [
 ]
 
 
-def test_a_wrong_call_changes_nothing(site: Project) -> None:
-    (site.directory / "none").mkdir()
-    before = tables(site.db)
+def test_a_wrong_call_changes_nothing(eventful: Project) -> None:
+    (eventful.directory / "none").mkdir()
+    before = tables(eventful.db)
     for arguments, status, message in WRONG:
-        result = site.run(*[argument.strip("'") for argument in arguments.split(" ")])
+        result = eventful.run(*[argument.strip("'") for argument in arguments.split(" ")])
 
         assert (result.status, result.out) == (status, ""), arguments
         assert message in result.err
-    assert tables(site.db) == before
+    assert tables(eventful.db) == before
 
 
 # All or nothing
@@ -413,18 +425,21 @@ def prune_all(store: Store) -> None:
     retention.prune(store, Catalogue.of(registry), "2026-02-01", ["visited", "scored"], now=NOW)
 
 
+@pytest.mark.parametrize("every", lengths(4, 1))
 @pytest.mark.parametrize("change", [forget_alice, rename_alice, prune_all])
-def test_killed_before_any_statement_all_is_done_or_nothing(site: Project, change: Callable[[Store], None]) -> None:
-    site.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
-    site.ok(
+def test_killed_before_any_statement_all_is_done_or_nothing(
+    eventful: Project, change: Callable[[Store], None], every: int
+) -> None:
+    eventful.simple_badge("return None", slug="later", events=["badge_awarded", "thanked"], async_=True)
+    eventful.ok(
         "ingest", stdin=line("thanked", "bob", "2026-01-30", author="alice") + line("visited", "alice", "2025-12-01")
     )
-    site.sql("UPDATE tasks SET token = 'held', attempts = 1, due_at = '2030-01-01'")
-    before, after = tables(site.db), None
-    copy = site.directory / "copy.db"
+    eventful.sql("UPDATE tasks SET token = 'held', attempts = 1, due_at = '2030-01-01'")
+    before, after = tables(eventful.db), None
+    copy = eventful.directory / "copy.db"
     seen = []
-    for statements in range(200):
-        shutil.copy(site.db, copy)
+    for statements in range(0, 200, every):
+        shutil.copy(eventful.db, copy)
         status = killed_before(statements, copy, change)
         seen.append(tables(copy))
         if status == 0:
@@ -434,13 +449,13 @@ def test_killed_before_any_statement_all_is_done_or_nothing(site: Project, chang
 
     assert after is not None
     assert after != before
-    assert len(seen) > 8
+    assert len(seen) > 8 / every
     done = seen.index(after)
     assert seen == [before] * done + [after] * (len(seen) - done)
 
 
 def killed_before(statements: int, path: Path, change: Callable[[Store], None]) -> int:
-    """Run a change in a process that ends before its so-manieth statement; its status, 0 where it ran to its end."""
+    """Run a change in a process that ends after so many statements; the status, which is 0 where it did not have to."""
     pid = os.fork()
     if pid == 0:
         left = statements
@@ -473,8 +488,7 @@ def test_a_worker_that_judges_meanwhile_loses_its_lease(project: Project, comman
     )
     project.ok("ingest", stdin=line("it_happened", "alice", "2026-01-01") + line("other", "bob", "2026-01-01"))
     worker = project.start("process-queue", "--json")
-    while not (project.directory / "started").exists():
-        time.sleep(0.01)
+    wait_until((project.directory / "started").exists)
 
     project.ok("user", *command)
     assert project.sql("SELECT token, attempts FROM tasks") == [(None, 0)][command == ("forget", "alice") :]
@@ -513,7 +527,7 @@ THANKED = "thanked alice 2026-01-06"
 
 
 def meanwhile(
-    site: Project,
+    eventful: Project,
     command: tuple[str, ...],
     event: str,
     *,
@@ -522,12 +536,12 @@ def meanwhile(
     awards: bool = True,
 ) -> None:
     """A badge that runs a command while it is asked about the trigger."""
-    (site.directory / "none").mkdir()
+    (eventful.directory / "none").mkdir()
     values = {"EVENTS": [event], "TRIGGER": trigger, "EARLY": early, "AWARDS": awards, "COMMAND": command}
     text = MEANWHILE
     for name, value in values.items():
         text = text.replace(name, repr(value))
-    site.badge(text, "meanwhile.py")
+    eventful.badge(text, "meanwhile.py")
 
 
 FORGET_ALICE, FORGET_BOB = ("user", "forget", "alice"), ("user", "forget", "bob")
@@ -550,32 +564,33 @@ RENAME_ALICE = ("user", "rename", "alice", "alicia")
     ],
 )
 def test_a_replay_awards_nobody_who_is_gone_meanwhile(
-    site: Project, command: tuple[str, ...], mode: tuple[str, ...], event: str
+    eventful: Project, command: tuple[str, ...], mode: tuple[str, ...], event: str
 ) -> None:
     if event == "noticed":  # what was granted in the copy rests on what is gone
-        meanwhile(site, command, event, trigger="noticed carol 2026-01-05", early=True)
+        meanwhile(eventful, command, event, trigger="noticed carol 2026-01-05", early=True)
     else:
-        meanwhile(site, command, event, awards="collector" not in mode)  # whose turn comes after it
+        meanwhile(eventful, command, event, awards="collector" not in mode)  # whose turn comes after it
 
-    result = site.run("replay", "--json", "--badge", "meanwhile", *mode)
+    result = eventful.run("replay", "--json", "--badge", "meanwhile", *mode)
 
     assert (result.status, result.err) == (0, "")
-    assert site.sql("SELECT badge FROM awards WHERE user = ?", command[2]) == []
-    assert "is sound" in site.ok("db", "verify").out
+    assert eventful.sql("SELECT badge FROM awards WHERE user = ?", command[2]) == []
+    assert "is sound" in eventful.ok("db", "verify").out
 
 
-def test_pruned_meanwhile_nothing_is_stale(site: Project) -> None:
-    site.ok(
+def test_pruned_meanwhile_nothing_is_stale(eventful: Project) -> None:
+    eventful.ok(
         "ingest", stdin="".join(line("scored", "zoe", day, n=4) for day in ("2026-01-01", "2026-01-02", "2026-03-01"))
     )
-    meanwhile(site, ("--badges", "badges", "db", "prune", *OLD, "--event", "scored"), "thanked")
+    meanwhile(eventful, ("--badges", "badges", "db", "prune", *OLD, "--event", "scored"), "thanked")
 
-    result = site.ok("replay", "--prune", "--json")
+    result = eventful.ok("replay", "--prune", "--json")
 
     assert (result.json["stale"], result.json["revoked"]) == (0, 0)
 
 
-def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store(site: Project) -> None:
+@pytest.mark.parametrize("count", lengths(4_000, 12_000))
+def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store(eventful: Project, count: int) -> None:
     draw = random.Random(1)
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     lines = [
@@ -585,35 +600,35 @@ def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store
             "at": (start + timedelta(minutes=draw.randrange(100_000))).isoformat(),
             "id": number,
         }
-        for number in range(12_000)
+        for number in range(count)
     ]
-    stream = site.write("lines.ndjson", "".join(json.dumps(each) + "\n" for each in lines))
-    site.ok("ingest", stdin=line("walked", "zoe", "2025-12-01"))  # what was never recorded is not pruned
-    ((before_that,),) = site.sql("SELECT count(*) FROM events")
+    eventful.ok("ingest", stdin=line("walked", "zoe", "2025-12-01"))  # what was never recorded is not pruned
+    ((before_that,),) = eventful.sql("SELECT count(*) FROM events")
 
-    process = site.start("ingest", stream, "--json")
-    pruned = runs = 0
-    while process.poll() is None:
-        runs += 1
+    process = eventful.start("ingest", "--json")
+    assert process.stdin is not None
+    pruned = 0
+    for runs in range(1, 9):  # each part is recorded, or waits in the pipe, while others write
+        process.stdin.write("".join(json.dumps(each) + "\n" for each in lines[runs - 1 :: 8]).encode())
+        process.stdin.flush()
         before = (start + timedelta(days=runs)).isoformat()
-        pruned += site.ok("db", "prune", "--before", before, "--event", "walked", "--json").json["pruned"]
-        site.run("user", "rename", "bob", f"bob {runs}")  # he may have no events yet
+        pruned += eventful.ok("db", "prune", "--before", before, "--event", "walked", "--json").json["pruned"]
+        eventful.run("user", "rename", "bob", f"bob {runs}")  # he may have no events yet
     out, _ = process.communicate()
 
     assert (process.returncode, json.loads(out)["recorded"]) == (0, len(lines))
     assert pruned > 1
-    assert runs > 2
-    assert site.sql("SELECT count(*) FROM events") == [(before_that + len(lines) - pruned,)]
-    assert "is sound" in site.ok("db", "verify").out
+    assert eventful.sql("SELECT count(*) FROM events") == [(before_that + len(lines) - pruned,)]
+    assert "is sound" in eventful.ok("db", "verify").out
 
 
-def test_what_a_replay_found_stale_is_not_revoked_once_it_rests_on_nothing(site: Project) -> None:
-    with open_store(str(site.db)) as store, open_store(str(site.db)) as other:
+def test_what_a_replay_found_stale_is_not_revoked_once_it_rests_on_nothing(eventful: Project) -> None:
+    with open_store(str(eventful.db)) as store, open_store(str(eventful.db)) as other:
         ledger = Reconciliation(store, apart=True)
         assert ledger.revoke_stale(["collector"], EventRange(), NOW)
         retention.forget(other, "alice", now=NOW)
         list(ledger.differences(enter=True))
 
     # The one that alice's event earned is left to bob by now.
-    left = site.sql("SELECT user, given_by, revoked_at FROM awards WHERE badge = 'collector'")
+    left = eventful.sql("SELECT user, given_by, revoked_at FROM awards WHERE badge = 'collector'")
     assert left == [("bob", "forget", None)]

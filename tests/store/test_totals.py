@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brabeion_cli.database import migrations, row_checks
@@ -21,7 +19,10 @@ from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import reports
 from brabeion_cli.store.reports import Filter
 from brabeion_cli.store.store import Store, open_store
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.costs import steps
+from tests.support.lengths import holds_for
+from tests.support.project import Project
 
 MOMENT = "2026-11-0{}T00:00:00.000000Z"
 RULES = [query for rule, query in row_checks.RULES.items() if row_checks.RECOUNT in rule]
@@ -82,8 +83,7 @@ def database() -> sqlite3.Connection:
     return made
 
 
-@settings(max_examples=150, deadline=None)
-@given(STEPS)
+@holds_for(STEPS, quick=50, long=150)
 def test_whatever_is_written_the_totals_are_those_of_a_recount(steps: list[tuple[str, dict[str, Any]]]) -> None:
     with closing(database()) as made:
         for statement, values in steps:
@@ -161,18 +161,6 @@ def filled(path: Path, users: int) -> Store:
             for number in range(10):
                 store.awards.add(Grant(f"user-{user}", "points", number % 3 + 1, str(number)), at, None, "root", "quiz")
     return store
-
-
-def steps(store: Store, work: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for it: a cost that no clock blurs."""
-    taken = itertools.count()
-    connection = store.database.raw()
-    connection.set_progress_handler(lambda: next(taken) and 0, 1)
-    try:
-        work()
-    finally:
-        connection.set_progress_handler(None, 1)
-    return next(taken)
 
 
 def test_questions_about_many_awards_cost_no_more_than_about_few(tmp_path: Path, registry: Registry) -> None:

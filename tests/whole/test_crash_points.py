@@ -1,10 +1,12 @@
 """R17: killed before any of its statements, an operation has happened or has not; run again, it ends as if it had never
 been killed.
 
-An operation runs in a child that kills itself before the first statement, the second, …, and at last after the final
-one. What it left on disk must then be what was there before, or what is there after, and what is there after where it
-had said so. The promise of `replay`, which commits in steps: what it told in a `Step` is there, and at most one step
-more. `Site.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
+An operation runs in a child that kills itself before one of its statements, or after the last one. What it left on
+disk must then be what was there before, or what is there after; and what is there after where it had said so. In long
+runs each statement has its turn.
+
+`replay` commits in steps, and promises: what it told in a `Step` is there, and at most one step more.
+`StoreInUse.torn` commits in its middle: the walk over it shows what fails then ("left neither before nor after").
 """
 
 from __future__ import annotations
@@ -25,8 +27,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from brabeion_cli.base import Badge, BadgeAwarded
-from brabeion_cli.database import integrity, migrations
-from brabeion_cli.database.schema import APPLICATION_ID
+from brabeion_cli.database import integrity
 from brabeion_cli.domain import events
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.outcomes import Failure, NewAward
@@ -44,16 +45,20 @@ from brabeion_cli.store import reconciliation, task_admin, task_queue
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import ClaimedTask
-from tests.conftest import NOW
+from tests.support.lengths import lengths
+from tests.support.moments import NOW
+from tests.support.older_databases import older_copy
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+TOLD = b"told"  # what a child writes among its statements
 
 Tell = Callable[[Sequence[NewAward]], object]
 Operation = Callable[[Store, Tell], object]
 
 
 def nobody(awards: Sequence[NewAward]) -> None:
-    """Whom an operation tells that is not killed."""
+    """The listener of an operation that is not killed."""
 
 
 def registry_of(*, strict: bool) -> Registry:
@@ -102,7 +107,7 @@ def registry_of(*, strict: bool) -> Registry:
     return registry
 
 
-class Site(NamedTuple):
+class StoreInUse(NamedTuple):
     """A store that holds something of everything; `task` is one that a worker holds."""
 
     path: Path
@@ -166,14 +171,14 @@ def record(registry: Registry, store: Store, id: str, user: str, n: int) -> None
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def in_use(tmp_path_factory: pytest.TempPathFactory) -> StoreInUse:
     """Of alice the later event is judged and the other is being judged; bob's tasks are dead, or their worker is."""
     path = tmp_path_factory.mktemp("site") / "store.db"
     before, after = registry_of(strict=False), registry_of(strict=True)
     with open_store(str(path), create=True) as store:
         for number, (user, n) in enumerate((("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1)), 1):
             record(before, store, str(number), user, n)  # tasks 2 * number - 1 (failing) and 2 * number (later)
-        Site(path, after, claimed(store, 4)).finish(store, nobody)
+        StoreInUse(path, after, claimed(store, 4)).finish(store, nobody)
         task_queue.fail(store, claimed(store, 5), Failure("odd"), 1, 0, NOW)
         claimed(store, 6, lease=10)
         manual_awards.give(
@@ -186,7 +191,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             reason="quiz",
             now=NOW,
         )
-        return Site(path, after, claimed(store, 2))
+        return StoreInUse(path, after, claimed(store, 2))
 
 
 def claimed(store: Store, number: int, lease: float = 60) -> ClaimedTask:
@@ -198,27 +203,21 @@ def claimed(store: Store, number: int, lease: float = 60) -> ClaimedTask:
 
 
 @pytest.fixture(scope="module")
-def old(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rows of that store, in one of version 1."""
-    path = tmp_path_factory.mktemp("old") / "store.db"
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        for statement in migrations.statements(until=1):
-            database.execute(statement)
-        database.execute("ATTACH ? AS new", (str(site.path),))
-        for table in ("events", "awards", "tasks"):
-            columns = ", ".join(f'"{row[1]}"' for row in database.execute(f"PRAGMA main.table_info({table})"))
-            assert database.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}").rowcount > 1
-        database.commit()
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute("PRAGMA user_version = 1")
-    return path
+def old(in_use: StoreInUse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of that store, in one of schema version 1."""
+    return older_copy(tmp_path_factory.mktemp("old") / "store.db", in_use.path)
 
 
 def contents(path: Path) -> str:
-    """All that a store holds; a token by its being there, as it is drawn by lot."""
+    """All that a store holds."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         marks = [database.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
-        return re.sub("'[0-9a-f]{32}'", "'token'", "\n".join([*database.iterdump(), str(marks)]))
+        return without_tokens("\n".join([*database.iterdump(), str(marks)]))
+
+
+def without_tokens(text: str) -> str:
+    """The text with the same word for each token of a claim, which is drawn by lot."""
+    return re.sub("'[0-9a-f]{32}'", "'token'", text)
 
 
 def before_each_statement(action: Callable[[str], None]) -> None:
@@ -233,15 +232,15 @@ def before_each_statement(action: Callable[[str], None]) -> None:
     sqlite3.connect = connect_traced  # type: ignore[assignment]
 
 
-class Death(NamedTuple):
-    """How often a child told of something that it had done, and before which statement it died; "" after the last."""
+class Run(NamedTuple):
+    """What a child did: how often it told of something, and the statements that it began (reading ones left out)."""
 
     told: int
-    statement: str
+    statements: list[str]
 
 
-def killed(path: Path, operation: Operation, point: int) -> Death:
-    """Run the operation in a child that is killed before its statement number `point`."""
+def killed(path: Path, operation: Operation, point: int | None = None) -> Run:
+    """Run the operation in a child that is killed before its statement number `point`, or after the last one."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -250,14 +249,15 @@ def killed(path: Path, operation: Operation, point: int) -> Death:
 
             def die(statement: str) -> None:
                 # Before one that only reads, the disk is as it is before the next one.
-                if not statement.startswith("SELECT") and next(numbers) == point:
-                    os.write(writing, statement.encode())
-                    os.kill(os.getpid(), signal.SIGKILL)
+                if not statement.startswith("SELECT"):
+                    os.write(writing, statement.encode() + b"\0")
+                    if next(numbers) == point:
+                        os.kill(os.getpid(), signal.SIGKILL)
 
             before_each_statement(die)
             with open_store(str(path), create=True) as store:
-                operation(store, lambda awards: os.write(writing, b"\0"))
-                os.write(writing, b"\0")
+                operation(store, lambda awards: os.write(writing, TOLD + b"\0"))
+                os.write(writing, TOLD + b"\0")
                 os.kill(os.getpid(), signal.SIGKILL)
         except BaseException:
             traceback.print_exc()
@@ -265,9 +265,9 @@ def killed(path: Path, operation: Operation, point: int) -> Death:
             os._exit(1)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        *steps, statement = pipe.read().split(b"\0")
+        written = pipe.read().split(b"\0")[:-1]
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    return Death(len(steps), statement.decode())
+    return Run(written.count(TOLD), [without_tokens(each.decode()) for each in written if each != TOLD])
 
 
 def states(path: Path, operation: Operation) -> list[str]:
@@ -285,8 +285,23 @@ def states(path: Path, operation: Operation) -> list[str]:
     return found
 
 
-def walk(before: Path, operation: Operation) -> list[str]:
-    """Kill the operation at each point; the statements before which it was killed, and "" for the end."""
+def every(statements: list[str]) -> list[int]:
+    """All points: before each statement, and after the last one."""
+    return list(range(len(statements) + 1))
+
+
+def some(statements: list[str]) -> list[int]:
+    """Points around the first and the last commit, where most can go wrong, and a few from begin to end."""
+    commits = [number for number, statement in enumerate(statements) if statement == "COMMIT"]
+    around = {near for commit in (commits[0], commits[-1]) for near in (commit - 1, commit, commit + 1)}
+    return sorted({*around, *range(0, len(statements), len(statements) // 4), len(statements)})
+
+
+Chosen = Callable[[list[str]], list[int]]
+
+
+def walk(before: Path, operation: Operation, chosen: Chosen) -> list[str]:
+    """Kill the operation at the chosen points; all its statements."""
     path = before.with_name("killed.db")
 
     def copy() -> None:
@@ -298,21 +313,26 @@ def walk(before: Path, operation: Operation) -> list[str]:
     copy()
     wanted = states(path, operation)
     assert wanted[0] != wanted[-1]
-    statements: list[str] = []
-    while "" not in statements:
+    copy()
+    statements = killed(path, operation).statements
+    for point in chosen(statements):
         copy()
-        death = killed(path, operation, len(statements))
+        run = killed(path, operation, point)
+        assert run.statements == statements[: point + 1]
+        where = f"killed before statement {point} ({[*statements, 'after the last'][point]})"
         found = contents(path)
-        where = f"killed before statement {len(statements)} ({death.statement or 'after the last'})"
-        assert found in wanted[death.told : death.told + 2], f"{where} it left neither before nor after"
+        assert found in wanted[run.told : run.told + 2], f"{where} it left neither before nor after"
         with open_store(str(path), create=True) as store:
             assert list(integrity.problems(store.database)) == [], where
             operation(store, nobody)
         assert contents(path) == wanted[-1], f"{where} and run again it came to another end"
-        statements.append(death.statement)
     return statements
 
 
+POINTS = pytest.mark.parametrize("chosen", lengths(some, every))
+
+
+@POINTS
 @pytest.mark.parametrize(
     ("name", "points", "commits"),
     [
@@ -321,31 +341,34 @@ def walk(before: Path, operation: Operation) -> list[str]:
     ],
 )  # fmt: skip
 def test_killed_before_any_statement_it_has_happened_or_has_not(
-    site: Site, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int
+    in_use: StoreInUse, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int, chosen: Chosen
 ) -> None:
     monkeypatch.setattr(checkpoints, "HOLD", 0)  # a step for each event
     monkeypatch.setattr(reconciliation, "PAGE", 5)  # and for every five awards
 
-    statements = walk(site.path, getattr(site, name))
+    statements = walk(in_use.path, getattr(in_use, name), chosen)
 
     assert len(statements) >= points
     assert statements.count("COMMIT") >= commits
 
 
-def test_killed_while_it_migrates_a_store_is_of_the_old_version_or_of_the_new(old: Path) -> None:
-    statements = walk(old, lambda store, tell: None)
+@POINTS
+def test_killed_while_it_migrates_a_store_is_of_the_old_version_or_of_the_new(old: Path, chosen: Chosen) -> None:
+    statements = walk(old, lambda store, tell: None, chosen)
 
     assert len(statements) >= 20
     assert "COMMIT" in statements
 
 
-def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path) -> None:
-    statements = walk(tmp_path / "none.db", lambda store, tell: None)
+@POINTS
+def test_killed_while_it_creates_a_store_is_empty_or_there(tmp_path: Path, chosen: Chosen) -> None:
+    statements = walk(tmp_path / "none.db", lambda store, tell: None, chosen)
 
     assert len(statements) >= 20
     assert "COMMIT" in statements
 
 
-def test_the_walk_finds_an_operation_that_commits_in_its_middle(site: Site) -> None:
+@POINTS
+def test_the_walk_finds_an_operation_that_commits_in_its_middle(in_use: StoreInUse, chosen: Chosen) -> None:
     with pytest.raises(AssertionError, match=r"killed before statement \d+ .* it left neither before nor after"):
-        walk(site.path, site.torn)
+        walk(in_use.path, in_use.torn, chosen)

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import POINTS, Project, Result
-from tests.faults.opening import older_database
+from tests.support.badge_texts import POINTS
+from tests.support.disks import fill_disk
+from tests.support.older_databases import older_database
+from tests.support.project import Project, Result
 
 ROOT = Path(__file__).parents[2]
 ROOM = "8m"  # of the small disk
@@ -47,8 +49,8 @@ WRITES = {
 
 
 @pytest.fixture
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
-    """A site with something to do for every command; on a small disk, where one can be mounted."""
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    """A small_disk with something to do for every command; on a small disk, where one can be mounted."""
     small = tmp_path / "small"
     small.mkdir()
     disk = request.node.callspec.params["way"] == "disk" and _mount(small)
@@ -80,77 +82,71 @@ def _mount(folder: Path) -> bool:
 @pytest.mark.parametrize(
     ("way", "name"), [*(("disk", name) for name in WRITES), ("limit", "fire"), ("limit", "ingest")]
 )
-def test_a_full_disk_is_said_and_loses_nothing(site: Project, way: str, name: str) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(small_disk: Project, way: str, name: str) -> None:
     write = WRITES[name]
     if name == "db migrate":
-        site.db = site.directory / "old.db"
-    before = site.sql(write.query)
+        small_disk.db = small_disk.directory / "old.db"
+    before = small_disk.sql(write.query)
 
-    result = _without_room(site, write)
+    result = _without_room(small_disk, write)
 
     assert result.status == 75, result
     assert "database or disk is full. Make room, then try again" in result.err
     assert "Traceback" not in result.err
-    assert site.sql(write.query) == before
-    site.sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE token IS NOT NULL")
-    site.ok(*write.command.split(), stdin=write.stdin)
-    assert site.sql(write.query) != before
+    assert small_disk.sql(write.query) == before
+    small_disk.sql("UPDATE tasks SET due_at = '2000-01-01T00:00:00.000000Z' WHERE token IS NOT NULL")
+    small_disk.ok(*write.command.split(), stdin=write.stdin)
+    assert small_disk.sql(write.query) != before
 
 
 @pytest.mark.parametrize("way", ["disk"])
-def test_a_copy_that_has_no_room_is_not_there(site: Project, way: str) -> None:
-    result = _without_room(site, Write("db backup copy.db", ""))
+def test_a_copy_that_has_no_room_is_not_there(small_disk: Project, way: str) -> None:
+    result = _without_room(small_disk, Write("db backup copy.db", ""))
 
     assert result.status == 75, result
     assert "disk is full" in result.err
-    assert not list(site.directory.glob("copy.db*"))
-    site.ok("db", "backup", "copy.db")
+    assert not list(small_disk.directory.glob("copy.db*"))
+    small_disk.ok("db", "backup", "copy.db")
 
 
 @pytest.mark.parametrize("way", ["limit"])
-def test_what_a_stream_has_acknowledged_before_the_disk_is_full_is_there(site: Project, way: str) -> None:
+def test_what_a_stream_has_acknowledged_before_the_disk_is_full_is_there(small_disk: Project, way: str) -> None:
     lines = "".join(EVENT.replace('"state"', f'"id": {n}, "state"') for n in range(40))
 
-    result = _without_room(site, Write("ingest --json", "", lines), most=5_000_000)
+    result = _without_room(small_disk, Write("ingest --json", "", lines), most=5_000_000)
 
     assert result.status == 75, result
     assert 0 < result.json["recorded"] < 40
-    assert site.sql("SELECT count(*) FROM events WHERE id IS NOT NULL") == [(result.json["recorded"],)]
-    assert site.ok("ingest", "--json", stdin=lines).json["duplicates"] == result.json["recorded"]
+    assert small_disk.sql("SELECT count(*) FROM events WHERE id IS NOT NULL") == [(result.json["recorded"],)]
+    assert small_disk.ok("ingest", "--json", stdin=lines).json["duplicates"] == result.json["recorded"]
 
 
 @pytest.mark.parametrize("way", ["disk"])
-def test_a_worker_that_finds_the_disk_full_keeps_its_task(site: Project, way: str) -> None:
-    site.simple_badge(
-        "from tests.whole.test_full_disk import fill\nfill('filler')\nreturn BadgeAwarded()",
+def test_a_worker_that_finds_the_disk_full_keeps_its_task(small_disk: Project, way: str) -> None:
+    small_disk.simple_badge(
+        "from tests.support.disks import fill_disk\nfill_disk('filler')\nreturn BadgeAwarded()",
         slug="later", events=["points_awarded"], async_=True,
     )  # fmt: skip
-    tasks = site.sql("SELECT count(*) FROM tasks")
+    tasks = small_disk.sql("SELECT count(*) FROM tasks")
 
-    result = site.run("process-queue", env={"PYTHONPATH": str(ROOT)})
+    result = small_disk.run("process-queue", env={"PYTHONPATH": str(ROOT)})
 
     assert result.status == 75, result
     assert "disk is full" in result.err
-    (site.directory / "filler").unlink()
-    assert site.sql("SELECT count(*) FROM tasks") == tasks
+    (small_disk.directory / "filler").unlink()
+    assert small_disk.sql("SELECT count(*) FROM tasks") == tasks
 
 
-def _without_room(site: Project, write: Write, most: int = 4000) -> Result:
+def _without_room(project: Project, write: Write, most: int = 4000) -> Result:
     """Runs the command while the disk is full; where none could be mounted, while no file may outgrow `most` bytes."""
-    limited = not os.path.ismount(site.directory)
-    filler = site.directory / "filler"
+    limited = not os.path.ismount(project.directory)
+    filler = project.directory / "filler"
     if not limited:
-        fill(filler)
+        fill_disk(filler)
     done = subprocess.run(
-        site.command(*write.command.split()), cwd=site.directory, input=write.stdin, capture_output=True, text=True,
-        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if limited else None, check=False,
+        project.command(*write.command.split()), cwd=project.directory, input=write.stdin,
+        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if limited else None,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     filler.unlink(missing_ok=True)
     return Result(done.returncode, done.stdout, done.stderr)
-
-
-def fill(path: Path | str) -> None:
-    """Leave no room on the disk of that file."""
-    with pytest.raises(OSError, match="No space"), open(path, "wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import POINTS, Project
+from tests.support.badge_texts import POINTS
+from tests.support.project import Project
 
 PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
@@ -97,6 +98,15 @@ def test_the_documentation_names_files_that_are_there() -> None:
 
     assert [name for name in named if not (PACKAGE / name).exists() and not (PACKAGE.parent / name).exists()] == []
     assert [package for package in SHOWN if f"`{package}/`" not in text] == []
+
+
+def test_no_test_module_imports_another_one() -> None:
+    for path in Path(__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests":
+                parts = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+                assert "conftest" not in parts, path
+                assert not any(part.startswith("test_") for part in parts), path  # tests/support/ has what is shared
 
 
 def test_packages_do_not_run_code_when_they_are_imported() -> None:

@@ -1,6 +1,6 @@
 """R16: nothing lost, nothing doubled: whatever happens in whatever order, a store holds what a plain model says.
 
-The long form has other cases each time: pytest -m soak tests/whole/test_model.py
+Other cases each time, for as long as one likes: pytest -m soak tests/whole/test_model.py
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from brabeion_cli.store import task_admin, task_queue
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store, open_store
 from brabeion_cli.store.task_queue import ClaimedTask
-from tests.conftest import NOW
+from tests.support.moments import NOW
 from tests.whole.model import KINDS, USERS, Event, Key, Model, registry_of
 
 LEASE, MAX_ATTEMPTS, RETRY_DELAY = 60.0, 2, 30.0
@@ -60,7 +60,7 @@ class Held(NamedTuple):
     keys: list[Key]  # what the model says of it
 
 
-class Site(RuleBasedStateMachine):
+class StoreBesideModel(RuleBasedStateMachine):
     """A store in a file, and all that may happen to it. `ended` counts runs, with events in order and without."""
 
     ended: ClassVar[Counter[bool]] = Counter()
@@ -471,13 +471,19 @@ def expected(model: Model) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def test_nothing_is_lost_and_nothing_doubled() -> None:
-    Site.ended.clear()
-    run(Site, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True))
+@pytest.mark.parametrize(
+    ("runs", "steps"), [pytest.param(12, 20, id="quick"), pytest.param(60, 40, id="long", marks=pytest.mark.long)]
+)
+def test_nothing_is_lost_and_nothing_doubled(runs: int, steps: int) -> None:
+    StoreBesideModel.ended.clear()
+    run(
+        StoreBesideModel,
+        settings=settings(max_examples=runs, stateful_step_count=steps, deadline=None, derandomize=True),
+    )
 
-    assert min(Site.ended[True], Site.ended[False]) >= 5
+    assert min(StoreBesideModel.ended[True], StoreBesideModel.ended[False]) >= runs / 12
 
 
 @pytest.mark.soak
-def test_nothing_is_lost_and_nothing_doubled_in_a_long_run() -> None:
-    run(Site, settings=settings(max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True))
+def test_nothing_is_lost_and_nothing_doubled_by_other_steps_each_time() -> None:
+    run(StoreBesideModel, settings=settings(max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True))

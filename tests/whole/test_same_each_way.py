@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Project
+from tests.support.lengths import lengths
+from tests.support.project import Project
 
 BADGES = """
     from brabeion_cli import badges
@@ -80,11 +81,11 @@ BADGES = """
 """
 
 
-def lines(*, ordered: bool) -> list[str]:
+def lines(count: int, *, ordered: bool) -> list[str]:
     """Two users around the night in which Berlin's clocks go forward, with equal times."""
     chosen = random.Random(7)
     start = datetime(2026, 3, 26, tzinfo=timezone.utc)
-    hours = [chosen.randrange(0, 24 * 7, 3) for _ in range(120)]
+    hours = [chosen.randrange(0, 24 * 7, 3) for _ in range(count)]
     stream = []
     for number, hour in enumerate(sorted(hours) if ordered else hours):
         state = {
@@ -126,8 +127,9 @@ def recorded(project: Project, name: str, stream: list[str], *, workers: int = 0
     return awards(project)
 
 
-def test_in_the_order_of_times_all_ways_agree(project: Project) -> None:
-    stream = lines(ordered=True)
+@pytest.mark.parametrize("count", lengths(60, 120))
+def test_in_the_order_of_times_all_ways_agree(project: Project, count: int) -> None:
+    stream = lines(count, ordered=True)
 
     live = recorded(project, "live.db", stream)
 
@@ -140,8 +142,9 @@ def test_in_the_order_of_times_all_ways_agree(project: Project) -> None:
     ]
 
 
-def test_out_of_order_deferred_is_live_and_replay_adds_what_hindsight_shows(project: Project) -> None:
-    stream = lines(ordered=False)
+@pytest.mark.parametrize("count", lengths(60, 120))
+def test_out_of_order_deferred_is_live_and_replay_adds_what_hindsight_shows(project: Project, count: int) -> None:
+    stream = lines(count, ordered=False)
     live = recorded(project, "live.db", stream)
     later = recorded(project, "later.db", stream, workers=1)
 

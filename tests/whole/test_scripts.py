@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from brabeion_cli.cli import output
 from brabeion_cli.domain import events
-from tests.conftest import NOW, Project
-from tests.domain.test_values import TEXT
+from tests.support.moments import NOW
+from tests.support.project import Project
+from tests.support.texts import TEXT
 
 #: Users, event names, ids, keys, and names of a state's fields.
 TEXTS = [
@@ -111,7 +112,7 @@ BADGES = """
 ALL = "\u202e".join(text for text in TEXTS if len(text) < 20)[:255]
 
 
-def site_of(directory: Path) -> Project:
+def texts_project(directory: Path) -> Project:
     project = Project(directory)
     project.badge(BADGES.format(texts=[*TEXTS, ALL], name=ALL))
     return project
@@ -126,28 +127,28 @@ def does_nothing(text: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def all_texts(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A store in which each text is the user, the name, the id, the key and a field's name of an event."""
-    site = site_of(tmp_path_factory.mktemp("site"))
+    project = texts_project(tmp_path_factory.mktemp("site"))
     lines = [
         {"event": text, "user": text, "id": text, "state": {"key": text, text: [text]}, "at": "2026-01-01"}
         for text in (*TEXTS, ALL)
     ]
-    result = site.run("ingest", "--json", stdin="\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    result = project.run("ingest", "--json", stdin="\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
     assert (result.json["recorded"], result.json["rejected"]) == (len(lines), 0), result
     assert does_nothing(result.err)
-    return site
+    return project
 
 
 EXPECTED = sorted((text, text, text, text) for text in (*TEXTS, ALL))
 
 
-def test_awards_come_out_as_they_went_in(site: Project) -> None:
-    rows = site.ok("list", "--json").json
+def test_awards_come_out_as_they_went_in(all_texts: Project) -> None:
+    rows = all_texts.ok("list", "--json").json
 
     assert sorted((row["user"], row["key"], row["event"]["name"], row["event"]["id"]) for row in rows) == EXPECTED
     assert {(row["level_name"], row["description"]) for row in rows} == {(ALL, ALL)}
-    assert [json.loads(line) for line in site.ok("list", "--format", "ndjson").out.splitlines()] == rows
+    assert [json.loads(line) for line in all_texts.ok("list", "--format", "ndjson").out.splitlines()] == rows
 
 
 def cells_of(text: str) -> list[dict[str, str]]:
@@ -159,15 +160,15 @@ def cells_of(text: str) -> list[dict[str, str]]:
     ]
 
 
-def test_csv_gives_the_values_back(site: Project) -> None:
-    cells = cells_of(site.ok("list", "--format", "csv").out)
+def test_csv_gives_the_values_back(all_texts: Project) -> None:
+    cells = cells_of(all_texts.ok("list", "--format", "csv").out)
 
     assert sorted((row["user"], row["key"], row["event_name"], row["event_id"]) for row in cells) == EXPECTED
     assert {row["level_name"] for row in cells} == {ALL}
 
 
-def test_a_table_is_a_line_for_each_award(site: Project) -> None:
-    shown = site.ok("list").out
+def test_a_table_is_a_line_for_each_award(all_texts: Project) -> None:
+    shown = all_texts.ok("list").out
 
     assert does_nothing(shown)
     assert shown.count("\n") == len(TEXTS) + 2
@@ -184,11 +185,11 @@ def test_a_table_is_a_line_for_each_award(site: Project) -> None:
         assert text in shown
 
 
-def test_the_other_questions_answer_with_the_same_texts(site: Project) -> None:
-    leaders = site.ok("leaderboard", "--json", "--limit", "1000").json
-    tasks = site.ok("queue", "list", "--json").json
-    explained = site.ok("explain", "--user", ALL, "--badge", "odd", "--json").json
-    progress = site.ok("progress", "--user", ALL, "--json").json
+def test_the_other_questions_answer_with_the_same_texts(all_texts: Project) -> None:
+    leaders = all_texts.ok("leaderboard", "--json", "--limit", "1000").json
+    tasks = all_texts.ok("queue", "list", "--json").json
+    explained = all_texts.ok("explain", "--user", ALL, "--badge", "odd", "--json").json
+    progress = all_texts.ok("progress", "--user", ALL, "--json").json
 
     assert {row["user"] for row in leaders} == {*TEXTS, ALL}
     assert {(row["user"], row["event"]["name"], row["event"]["id"]) for row in tasks} == {
@@ -197,14 +198,14 @@ def test_the_other_questions_answer_with_the_same_texts(site: Project) -> None:
     assert {row["error"] for row in tasks} >= {"ValueError: שלום עולם", "ValueError: e\u0301"}
     assert explained["user"] == explained["tasks"][0]["event"]["id"] == ALL
     assert [(row["badge"], row["level_name"], row["current"]) for row in progress] == [("count", ALL, 1)]
-    explained = site.ok("explain", "--user", ALL, "--badge", "count", "--json").json
+    explained = all_texts.ok("explain", "--user", ALL, "--badge", "count", "--json").json
     last = next(event["last"] for event in explained["events"] if event["event"] == ALL)
     assert last == {"id": ALL, "at": "2026-01-01T00:00:00.000000Z", "state": {"key": ALL, ALL: [ALL]}}
 
 
-def test_two_normal_forms_are_two_users(site: Project) -> None:
+def test_two_normal_forms_are_two_users(all_texts: Project) -> None:
     for user in ("e\u0301", "\u00e9"):
-        assert [row["user"] for row in site.ok("list", "--user", user, "--json").json] == [user]
+        assert [row["user"] for row in all_texts.ok("list", "--user", user, "--json").json] == [user]
 
 
 LOCALES = [
@@ -214,17 +215,17 @@ LOCALES = [
 
 @pytest.mark.parametrize("locale", LOCALES, ids=lambda locale: f"{locale['LC_ALL']}-{locale['PYTHONUTF8']}")
 def test_the_command_line_takes_and_gives_every_text_in_every_locale(tmp_path: Path, locale: dict[str, str]) -> None:
-    site = site_of(tmp_path)
+    project = texts_project(tmp_path)
     state = json.dumps({"key": ALL, ALL: [ALL]}, ensure_ascii=False)
 
-    fired = site.run("fire", ALL, "--user", ALL, "--id", ALL, "--state", state, "--json", env=locale)
-    told = site.run("fire", ALL[1:], "--user", ALL, "--state", state, env=locale)
-    listed = site.ok("list", "--user", ALL, "--format", "csv", env=locale)
+    fired = project.run("fire", ALL, "--user", ALL, "--id", ALL, "--state", state, "--json", env=locale)
+    told = project.run("fire", ALL[1:], "--user", ALL, "--state", state, env=locale)
+    listed = project.ok("list", "--user", ALL, "--format", "csv", env=locale)
 
     assert (fired.status, told.status) == (1, 0)
     assert [fired.json["event"][name] for name in ("name", "user", "id")] == [ALL] * 3
     assert (fired.json["results"][0]["key"], fired.json["results"][0]["level_name"]) == (ALL, ALL)
-    assert site.sql('SELECT name, "user", id, state FROM events')[0] == (ALL, ALL, ALL, compact(state))
+    assert project.sql('SELECT name, "user", id, state FROM events')[0] == (ALL, ALL, ALL, compact(state))
     assert does_nothing(fired.err + told.out + told.err)
     assert len(told.out.splitlines()) == 1
     [row] = cells_of(listed.out)
@@ -257,12 +258,12 @@ def test_files_may_have_names_of_every_script_where_python_knows_only_ascii(proj
     assert project.sql("SELECT state FROM events") == [('{"n":1}',)]
 
 
-def on_a_terminal(site: Project, *arguments: object, status: int = 0) -> str:
+def on_a_terminal(project: Project, *arguments: object, status: int = 0) -> str:
     """What the command writes to a terminal of 200 columns, without the two sequences of rich for a table's head."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        site.command(*arguments),
-        cwd=site.directory,
+        project.command(*arguments),
+        cwd=project.directory,
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,
@@ -293,8 +294,10 @@ def on_a_terminal(site: Project, *arguments: object, status: int = 0) -> str:
     ],
     ids=lambda value: "-".join(word for word in value if len(word) < 20) if isinstance(value, tuple) else None,
 )
-def test_nothing_that_users_typed_reaches_a_terminal(site: Project, arguments: tuple[str, ...], status: int) -> None:
-    shown = on_a_terminal(site, *arguments, status=status)
+def test_nothing_that_users_typed_reaches_a_terminal(
+    all_texts: Project, arguments: tuple[str, ...], status: int
+) -> None:
+    shown = on_a_terminal(all_texts, *arguments, status=status)
 
     assert len(shown) > 50
     assert does_nothing(shown)

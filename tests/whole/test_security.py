@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from brabeion_cli.cli import output
-from tests.conftest import Project
+from tests.support.project import Project
 
 STATEMENT = """'"; DROP TABLE events; DELETE FROM awards; --\\%_*?:user ?1"""
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from brabeion_cli.project import loader
-from tests.conftest import Project, directory
+from tests.support.project import Project, badge_directory
 
 ROOT = Path(__file__).parents[2]
 BADGES = ROOT / "badges" / "stackexchange"
@@ -49,11 +49,11 @@ def test_every_rule_on_a_stream_written_by_hand(project: Project) -> None:
         parts = [award["badge"], award["key"], str(award["level"]) if award["badge"] == "tag" else None]
         found.add((award["event"]["id"], " ".join(part for part in parts if part)))
     assert found == expected
-    assert {award["badge"] for award in awards} == set(loader.load([directory(BADGES)]).slugs)
+    assert {award["badge"] for award in awards} == set(loader.load([badge_directory(BADGES)]).slugs)
 
 
 def test_badges_that_ask_say_about_which_events() -> None:
-    registry = loader.load([directory(BADGES_THAT_ASK)])
+    registry = loader.load([badge_directory(BADGES_THAT_ASK)])
     text = (Path(__file__).parents[1] / "data" / "stackexchange.ndjson").read_text()
     source = "".join(path.read_text() for path in BADGES_THAT_ASK.glob("*.py"))
 
@@ -83,7 +83,7 @@ def test_a_whole_site_gets_exactly_the_expected_awards(project: Project, site: s
     else:
         project.sql("DELETE FROM awards")
         asking = awards_after(project, "replay", badges=BADGES_THAT_ASK)
-    slugs = loader.load([directory(BADGES_THAT_ASK)]).slugs
+    slugs = loader.load([badge_directory(BADGES_THAT_ASK)]).slugs
     assert _in_full(asking) == _in_full(award for award in awards if award["badge"] in slugs)
 
 

@@ -15,7 +15,9 @@ import pytest
 
 from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.store.store import open_store
-from tests.conftest import POINTS, Project, Result
+from tests.support.badge_texts import POINTS
+from tests.support.lengths import lengths
+from tests.support.project import Project, Result
 
 COMMANDS = [
     "fire points_awarded --user bob",
@@ -83,7 +85,7 @@ def run_each(runs: Iterable[tuple[Path, str]]) -> list[Result]:
     return [Result(*result) for result in json.loads(done.stdout)]
 
 
-def site(directory: Path) -> Path:
+def make_project_with_store(directory: Path) -> Path:
     """The database of a project with a badge, an event to ingest, and a store in a folder of its own."""
     directory.mkdir(exist_ok=True)
     project = Project(directory)
@@ -150,10 +152,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("commands", [FEW, pytest.param(COMMANDS, marks=pytest.mark.soak)], ids=["few", "all"])
+@pytest.mark.parametrize("commands", lengths(FEW, tuple(COMMANDS)))
 def test_commands_refuse_what_they_cannot_use(tmp_path: Path, commands: tuple[str, ...]) -> None:
     for kind, (prepare, _, _) in UNUSABLE.items():
-        prepare(site(tmp_path / kind))
+        prepare(make_project_with_store(tmp_path / kind))
     before = snapshot(tmp_path)
     runs = [
         (kind, command)
@@ -180,7 +182,7 @@ def test_commands_refuse_what_they_cannot_use(tmp_path: Path, commands: tuple[st
 def test_those_that_record_make_a_store_of_nothing(tmp_path: Path) -> None:
     runs = [(kind, command) for kind in ("missing", "empty") for command in COMMANDS if command.startswith(CREATING)]
     for kind, command in runs:
-        UNUSABLE[kind][0](site(tmp_path / (kind + command[:4])))
+        UNUSABLE[kind][0](make_project_with_store(tmp_path / (kind + command[:4])))
 
     results = run_each((tmp_path / (kind + command[:4]), command) for kind, command in runs)
 
@@ -188,7 +190,7 @@ def test_those_that_record_make_a_store_of_nothing(tmp_path: Path) -> None:
 
 
 def test_a_store_that_may_only_be_read_is_read(tmp_path: Path) -> None:
-    db = site(tmp_path)
+    db = make_project_with_store(tmp_path)
     db.chmod(0o400)
     before = db.read_bytes()
 
