@@ -1,4 +1,23 @@
-"""brabeion: awards badges for events, from a shell, a cron table and a SQLite file."""
+"""brabeion awards badges for events, from a shell, a cron table and a SQLite file.
+
+A badge module needs `badges`, `Badge` and `BadgeAwarded`:
+
+    from brabeion_cli import Badge, BadgeAwarded, badges
+
+    @badges.register
+    class PointsBadge(Badge):
+        slug = "points"
+        levels = ["Bronze"]
+        events = ["points_awarded"]
+
+        def award(self, **state):
+            if state["points"] > 5000:
+                return BadgeAwarded(level=1)
+
+An application fires an event with the same `badges`:
+
+    badges.possibly_award_badge("points_awarded", user="alice", points=8000)
+"""
 
 from __future__ import annotations
 
@@ -26,7 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What badge authors import from here is loaded when they do: the command must see to Ctrl-C before that."""
+    """Load a name for badge authors when they import it: the command must handle Ctrl-C before anything is loaded."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from brabeion_cli import base

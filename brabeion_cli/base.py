@@ -1,4 +1,4 @@
-"""What badge authors build on: `Badge`, `BadgeAwarded`, `BadgeDetail`, `Progress`, and the ready-made badges."""
+"""The classes for badge authors: `Badge`, `BadgeAwarded`, `BadgeDetail`, `Progress` and the ready-made badges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class BadgeDetail(NamedTuple):
-    """One level of a badge, where a bare name is not enough: `BadgeDetail("Gold", "over 10,000 points")`."""
+    """One level of a badge, if a bare name is not enough: `BadgeDetail("Gold", "over 10,000 points")`."""
 
     name: str
     description: str | None = None
@@ -15,11 +15,11 @@ class BadgeDetail(NamedTuple):
 
 
 class BadgeAwarded(NamedTuple):
-    """What `award()` answers when the event earns the badge.
+    """What `award()` returns when the event earns the badge.
 
-    `level` counts from 1 and may be left out where the badge has one level. `user` awards somebody else than
-    `state["user"]`. `key` makes the award once per key ("once per post"). `also` holds further awards that the same
-    event earns (see `several`).
+    `level` counts from 1. You may leave it out if the badge has one level. `user` is who gets the award, if not
+    `state["user"]`. With `key` the badge is awarded once per key ("once per post"). `also` has more awards that the
+    same event earns (see `several`).
 
         return BadgeAwarded(level=2)
         return BadgeAwarded(key=state["post_id"])
@@ -32,9 +32,11 @@ class BadgeAwarded(NamedTuple):
 
     @classmethod
     def several(cls, earned: Iterable[BadgeAwarded]) -> BadgeAwarded | None:
-        """All of `earned` as the one answer that `award()` gives, or None where nothing was earned.
+        """Combine several awards into the one value that `award()` returns. None if `earned` is empty.
 
-        return BadgeAwarded.several(BadgeAwarded(key=tag) for tag in state["tags"])
+        For example:
+
+            return BadgeAwarded.several(BadgeAwarded(key=tag) for tag in state["tags"])
         """
         all_earned = list(earned)
         if not all_earned:
@@ -44,13 +46,26 @@ class BadgeAwarded(NamedTuple):
 
 
 class Badge:
-    """A badge. Subclass it, say what it listens to, answer in `award()`, and register the class.
+    """A badge. Subclass it, define `slug`, `levels`, `events` and `award()`, and register the class.
 
-    `slug` names the badge for ever: lower-case letters, digits, `-` and `_`, 100 characters at most. `levels` is a
-    non-empty list of names or `BadgeDetail`s, lowest first. `events` are the names of the events it listens to.
-    With `multiple` every event may award it again (it then has one level); with `async_` it is judged by
-    `brabeion process-queue`; with `cumulative` level N grants the lower ones too. `asks` names further events that it
-    asks the history about: `brabeion db prune` keeps those, too.
+        @badges.register
+        class PointsBadge(Badge):
+            slug = "points"
+            levels = ["Bronze", BadgeDetail("Gold", "over 10,000 points")]
+            events = ["points_awarded"]
+
+            def award(self, **state):
+                if state["points"] > 10000:
+                    return BadgeAwarded(level=2)
+                if state["points"] > 5000:
+                    return BadgeAwarded(level=1)
+
+    `slug` identifies the badge and must never change: at most 100 lower-case letters, digits, `-` and `_`, the first a
+    letter or digit. `levels` is a non-empty list of names or `BadgeDetail`s, lowest first. `events` are the names of
+    the events that the badge listens to. If `multiple` is true, every event may award the badge again; it must then
+    have one level. If `async_` is true, the badge is deferred: `brabeion process-queue` evaluates it. If `cumulative`
+    is true, level N also awards the lower levels. `asks` names other events that the badge asks the history about, so
+    that `brabeion db prune` keeps them.
     """
 
     slug: ClassVar[str]
@@ -62,23 +77,34 @@ class Badge:
     asks: ClassVar[Sequence[str]] = ()
 
     def award(self, **state: Any) -> BadgeAwarded | None:
-        """Does this event earn the badge? `state["user"]` is always there; the rest is the caller's."""
+        """Return what the event earns, or None if it earns nothing.
+
+        `state` has the fields of the event, `state["user"]` (text) and `state["history"]` (a `History`). If this
+        raises, or overruns its time-out, the badge awards nothing now and is asked again later.
+        """
         raise NotImplementedError
 
     def freeze(self, **state: Any) -> Mapping[str, Any]:
-        """For deferred badges: runs when the event is fired, returns the state that `award()` will see later."""
+        """Return the state that `award()` of a deferred badge sees later. Runs when the event is fired.
+
+        `user` and `history` are added again. The other values must be JSON values, tuples, `datetime`, `date`, `time`,
+        `timedelta`, `Decimal` or `UUID`.
+        """
         return state
 
     def detail(self, level: int) -> BadgeDetail:
-        """Name, description and image of a level, counted from 1."""
+        """Return the name, description and image of a level, counted from 1."""
         entry = self.levels[level - 1]
         detail = entry if isinstance(entry, BadgeDetail) else BadgeDetail(entry)
-        # An enumeration's member as the plain text that it is: other processes do not know the enumeration.
+        # Members of a text enum become plain text: other processes do not know the enum.
         return BadgeDetail._make(None if text is None else str.__str__(text) for text in detail)
 
 
 class Progress(NamedTuple):
-    """How far a user is on the way to a badge: `current` of `target`; `level` is the one that the target earns."""
+    """How far a user is on the way to a badge: `current` of `target`. `level` is the level that `target` earns.
+
+    What a badge's `progress(self, history, **state)` returns, for `brabeion progress`. `target` must be above 0.
+    """
 
     current: float
     target: float
@@ -86,17 +112,17 @@ class Progress(NamedTuple):
 
 
 class ThresholdBadge(Badge):
-    """A badge with a number for each level, which `value()` has to reach; what the ready-made badges share.
+    """A badge that awards a level when `value()` reaches its threshold. The base of the ready-made badges.
 
-    `thresholds` has one number for each level, rising. `where` are fields of the recorded state, with the values that
-    they must have in the events that count.
+    `thresholds` has one number above 0 for each level, in rising order. `where` maps fields of the recorded state to
+    the values that they must have in an event that counts, or to functions that say whether a value counts.
     """
 
     thresholds: ClassVar[Sequence[float]]
     where: ClassVar[Mapping[str, Any]] = {}
 
     def value(self, history: Any) -> float:
-        """What the thresholds are compared with."""
+        """Return the number that is compared with the thresholds. `history` is the user's `History`."""
         raise NotImplementedError
 
     def award(self, **state: Any) -> BadgeAwarded | None:
@@ -105,22 +131,24 @@ class ThresholdBadge(Badge):
         return BadgeAwarded(level) if level else None
 
     def progress(self, history: Any, **state: Any) -> Progress:
-        """The value, and the next threshold; the last one where all are reached."""
+        """Return the value and the next threshold, or the last threshold if all are reached."""
         value = self.value(history)
         level = 1 + sum(value >= threshold for threshold in self.thresholds[:-1])
         return Progress(value, self.thresholds[level - 1], level)
 
 
 class CountBadge(ThresholdBadge):
-    """For a number of events.
+    """Awarded for a number of events.
 
-    @badges.register
-    class Commentator(CountBadge):
-        slug = "commentator"
-        levels = ["Bronze", "Silver"]
-        events = ["comment_posted"]
-        thresholds = [10, 100]
-        where = {"is_own_post": False}
+    For example:
+
+        @badges.register
+        class Commentator(CountBadge):
+            slug = "commentator"
+            levels = ["Bronze", "Silver"]
+            events = ["comment_posted"]
+            thresholds = [10, 100]
+            where = {"is_own_post": False}
     """
 
     def value(self, history: Any) -> int:
@@ -129,7 +157,10 @@ class CountBadge(ThresholdBadge):
 
 
 class SumBadge(ThresholdBadge):
-    """For the sum of a field of its events: `field = "points"`, or `"order__total"` for a field within a field."""
+    """Awarded for the sum of a field: `field = "points"`, or `"order__total"` for the field `total` of `order`.
+
+    Events without the field, or with null in it, add nothing. Text and booleans in it make the badge fail.
+    """
 
     field: ClassVar[str]
 
@@ -139,7 +170,10 @@ class SumBadge(ThresholdBadge):
 
 
 class DaysBadge(ThresholdBadge):
-    """For a number of days with an event; `tz` says where days begin (None: as configured)."""
+    """Awarded for a number of days with an event.
+
+    `tz` is the time zone of the days, such as `"Europe/Berlin"`. None means the configured time zone.
+    """
 
     tz: ClassVar[str | None] = None
 
@@ -148,7 +182,7 @@ class DaysBadge(ThresholdBadge):
 
 
 class StreakBadge(DaysBadge):
-    """For a number of days in a row with an event; `grace` days in all may be missed."""
+    """Awarded for a number of days in a row with an event. The user may miss `grace` days in total."""
 
     grace: ClassVar[int] = 0
 

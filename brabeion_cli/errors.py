@@ -1,4 +1,4 @@
-"""Everything that can go wrong and that a user can fix, with the exit status that tells a script what to do next."""
+"""The errors that a user can fix, each with the exit status that tells a script what to do next."""
 
 BAD_INPUT = 2
 TRY_AGAIN = 75
@@ -6,7 +6,7 @@ BAD_SETUP = 78
 
 
 class BrabeionError(Exception):
-    """The base of all our errors: its text says what, where, and the way out."""
+    """The base of all errors of brabeion. The text says what is wrong, where, and what to do about it."""
 
     exit_status = BAD_INPUT
 
@@ -16,80 +16,80 @@ class EventError(BrabeionError):
 
 
 class UnknownBadgeError(BrabeionError):
-    """No badge, or no such level of it, under that name."""
+    """No badge has that name, or the badge has no such level."""
 
 
 class NoSuchAwardError(BrabeionError):
-    """Nothing to revoke."""
+    """There is no such award to revoke."""
 
 
 class NoSuchEventError(BrabeionError):
-    """No event of that name, in the journal or in a badge."""
+    """No event has that name, neither in the journal nor in a badge."""
 
 
 class UserError(BrabeionError):
-    """A user that is not there, or one that is and should not be."""
+    """The user does not exist, or the new name of a user is taken."""
 
 
 class NoSuchTaskError(BrabeionError):
-    """No task with that number, or not one that the command can be used on."""
+    """No task has that number, or the command cannot be used on the task."""
 
 
 class FileProblemError(BrabeionError):
-    """A file named on the command line that cannot be read or may not be written."""
+    """A file named on the command line cannot be read, or must not be written."""
 
 
 class NestedFireError(BrabeionError):
-    """`possibly_award_badge()` was called by a badge that is being judged."""
+    """A badge called `possibly_award_badge()` while it was being evaluated."""
 
 
 class StoreError(BrabeionError):
-    """The store is busy, full, damaged or out of reach: nothing was recorded, try again."""
+    """The store is busy, full, damaged or out of reach. Nothing was recorded; try again."""
 
     exit_status = TRY_AGAIN
 
 
 class StoreBusyError(StoreError):
-    """Others held the write lock for longer than we wait."""
+    """Other processes held the write lock for longer than brabeion waits."""
 
 
 class StoreFullError(StoreError):
-    """The disk, or the quota, is full."""
+    """The disk or the quota is full."""
 
 
 class StoreDamagedError(StoreError):
-    """SQLite finds the file malformed."""
+    """SQLite reports that the file is malformed."""
 
 
 class LostProcessError(StoreError):
-    """The process that writes to the store was ended from outside."""
+    """A child process was ended from outside, or could not be started."""
 
 
 class SetupError(BrabeionError):
-    """Configuration, badge modules or the schema's version: a person has to mend it."""
+    """The configuration, a badge module or the database is wrong. A person has to fix it."""
 
     exit_status = BAD_SETUP
 
 
 class ConfigError(SetupError):
-    """An option, a variable or a line of brabeion.toml that makes no sense."""
+    """An option, an environment variable or a setting in brabeion.toml is invalid."""
 
 
 class UntrustedPathError(SetupError):
-    """Code found by searching that somebody else may have written."""
+    """A file or directory was found by searching, and another user may have written it."""
 
 
 class BadgeLoadError(SetupError):
-    """One or more mistakes in badge modules, each with file and line."""
+    """Badge modules have one or more mistakes. The text has a line for each, with file and line number."""
 
 
 class NoDatabaseError(SetupError):
-    """The database that was named is not there."""
+    """The database does not exist, or is empty."""
 
 
 class ForeignDatabaseError(SetupError):
-    """A file that is no brabeion database: text, or another application's."""
+    """The file is not a brabeion database, but text or the database of another application."""
 
 
 class SchemaVersionError(SetupError):
-    """A database that a newer brabeion wrote."""
+    """A newer version of brabeion wrote the database."""

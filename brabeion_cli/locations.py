@@ -1,4 +1,4 @@
-"""Where in a file something stands: for messages that name file and line."""
+"""Finds the file and line of classes and failures, for messages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | None:
-    """File and line of a class, or of an attribute in its body; None for a class that no file holds."""
-    import ast  # only for messages: `fire` seldom needs it
+    """Return file and line of a class, or of an attribute in its body. None if the class is not in a file."""
+    import ast  # here, because `fire` seldom needs it
     import linecache
 
     file = getattr(sys.modules.get(badge.__module__), "__file__", None)
@@ -49,13 +49,13 @@ def _line_of(definition: ast.ClassDef, attribute: str | None) -> int | None:
 
 
 def folder_of(badge: type) -> str | None:
-    """The directory in which a class is defined; None for one that no file holds."""
+    """Return the directory of the file that defines a class. None if the class is not in a file."""
     file = getattr(sys.modules.get(badge.__module__), "__file__", None)
     return None if file is None else os.path.dirname(file)
 
 
 def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str, int] | None:
-    """File and line of the innermost frame below `folder`, or of the innermost one where none is."""
+    """Return file and line of the innermost frame in a file below `folder`, or of the innermost frame if none is."""
     innermost = None
     innermost_in_folder = None
     while traceback is not None:
@@ -67,8 +67,8 @@ def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str
 
 
 def short(place: tuple[str, int] | None) -> str | None:
-    """`odd.py:14`, as results show it."""
+    """Return a place as results show it: `odd.py:14`."""
     if place is None:
         return None
-    name = os.path.basename(place[0]).encode(errors="backslashreplace").decode()  # it need not be UTF-8
+    name = os.path.basename(place[0]).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
     return f"{name}:{place[1]}"

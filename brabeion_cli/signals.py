@@ -1,4 +1,13 @@
-"""`badge_awarded`: sent once for each new award, after it is on disk."""
+"""`badge_awarded`: sent once for each new award, after the award is on disk.
+
+    from brabeion_cli.signals import badge_awarded
+
+    @badge_awarded.connect
+    def congratulate(sender, badge_award, **kwargs):
+        print(badge_award.user, "is now", badge_award.level_name)
+
+A receiver that raises or overruns its time-out is reported. The award stays.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +19,11 @@ Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
 
 class BadgeAward(NamedTuple):
-    """An award as receivers see it; `badge` is the slug, `event` the number of the journal's entry, None where
-    a person gave it."""
+    """An award as receivers see it.
+
+    `badge` is the slug. `level` counts from 1. `key` is None if the award has none. `awarded_at` is in UTC. `event` is
+    the number in the journal of the event that earned the award, or None if a person gave it.
+    """
 
     user: str
     badge: str
@@ -25,34 +37,32 @@ class BadgeAward(NamedTuple):
 
     @property
     def slug(self) -> str:
-        """The badge's slug, under the name that it has in the original library."""
+        """The same as `badge`: the original library has this name."""
         return self.badge
 
     @property
     def name(self) -> str:
-        """The level's name, under the name that it has in the original library."""
+        """The same as `level_name`: the original library has this name."""
         return self.level_name
 
 
 class Signal:
-    """Receivers that are called in the order in which they were connected."""
+    """A list of receivers. They are called in the order in which they were connected."""
 
     def __init__(self) -> None:
         self._receivers: list[Callable[..., Any]] = []
 
     def connect(self, receiver: Receiver) -> Receiver:
-        """Call `receiver(sender, badge_award, **kwargs)` for each award; as a call, or as a decorator.
+        """Call `receiver(sender=..., badge_award=...)` for each new award from now on, and return `receiver`.
 
-        @badge_awarded.connect
-        def congratulate(sender, badge_award, **kwargs):
-            print(badge_award.user, "is now", badge_award.level_name)
+        Use it as a call or as a decorator. A receiver that is connected twice is called once.
         """
         if receiver not in self._receivers:
             self._receivers.append(receiver)
         return receiver
 
     def disconnect(self, receiver: Callable[..., Any]) -> None:
-        """Call `receiver` no longer."""
+        """Stop calling `receiver`. Does nothing if it is not connected."""
         if receiver in self._receivers:
             self._receivers.remove(receiver)
 
@@ -64,4 +74,4 @@ class Signal:
 
 
 badge_awarded = Signal()
-"""Sent with the badge as `sender` and a `BadgeAward` as `badge_award`."""
+"""The signal. `sender` is the `Badge`, `badge_award` a `BadgeAward`."""

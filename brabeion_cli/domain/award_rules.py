@@ -1,4 +1,4 @@
-"""The award rules: what `award()` answered → the awards to enter, pure and checked."""
+"""The award rules: check what `award()` returned, and turn it into the awards to enter. Does no input or output."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from brabeion_cli.domain.catalogue import CatalogueEntry
 
 NO_KEY = ""
-"""The key of an award that has none: text, because NULLs are never equal and so would never be unique."""
+"""The key of an award without one. It is text, because NULLs are never equal and so would never be unique."""
 
 ANY_OCCASION = 0
-"""The occasion of an award that is given once; for a `multiple` badge without a key each event is another one."""
+"""The occasion of an award that is given once. For a `multiple` badge without a key, each event is an occasion."""
 
 
 POSITION_BITS = 44
-"""The lower bits of an occasion, which have the event's number; above them is the position of an award for an award."""
+"""The lower bits of an occasion hold the event's number. The bits above hold the position of an award for an award."""
 
 
 class Grant(NamedTuple):
-    """One award to enter; all five fields together are unique in the store.
+    """One award to enter. The first five fields together are unique in the store.
 
-    `implied` marks the lower levels that a cumulative badge grants: where they are held, nobody needs to hear of it.
+    `implied` marks the lower levels that a cumulative badge grants. If the user holds one already, it is not reported.
     """
 
     user: str
@@ -43,16 +43,16 @@ class Grant(NamedTuple):
 
 
 def occasion_of(event_number: int, position: int) -> int:
-    """The occasion of an award for an event; or, with its position, for an award that the event earned."""
+    """Return the occasion of an award for an event, or for the award at `position` that the event earned."""
     return event_number + (position << POSITION_BITS)
 
 
 class WrongAnswerError(Exception):
-    """`award()` answered what no badge may answer."""
+    """`award()` returned what no badge may return."""
 
 
 def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
-    """The grants behind an answer (not None), in the order in which they are entered. Raises `WrongAnswerError`."""
+    """Return the grants for what `award()` returned (not None), in the order to enter. Raises `WrongAnswerError`."""
     if not isinstance(answer, BadgeAwarded):
         kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
         raise WrongAnswerError(
@@ -93,9 +93,9 @@ def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> li
 
 
 def of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occasion: int) -> list[Grant]:
-    """The grants behind one level: itself and, for a cumulative badge, the lower ones first.
+    """Return the grants for one level. For a cumulative badge the lower levels come first.
 
-    `occasion` counts only where a `multiple` badge is given without a key.
+    `occasion` is used only if the badge is `multiple` and `key` is `NO_KEY`.
     """
     occasion = occasion if badge.multiple and key == NO_KEY else ANY_OCCASION
     if not badge.cumulative:
@@ -105,7 +105,7 @@ def of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occ
 
 
 def checked_level(badge: Badge | CatalogueEntry, level: object) -> int:
-    """The level as a number from 1; None stands for the only one. Raises `WrongAnswerError`."""
+    """Return the level as a number from 1. None means the badge's only level. Raises `WrongAnswerError`."""
     count = len(badge.levels)
     if level is None:
         if count > 1:

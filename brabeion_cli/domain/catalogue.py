@@ -1,4 +1,4 @@
-"""The catalogue: what is known of the badges without their code. Plain values, which go from process to process."""
+"""The catalogue: the definitions of the badges without their code, as plain values that go between processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from brabeion_cli.base import Badge, BadgeDetail
 
 
 class CatalogueEntry(NamedTuple):
-    """A badge's definition, under the names that `Badge` has for it."""
+    """A badge's definition, with the attribute names of `Badge`."""
 
     slug: str
     levels: tuple[BadgeDetail, ...]
@@ -21,7 +21,7 @@ class CatalogueEntry(NamedTuple):
 
     @classmethod
     def of(cls, badge: Badge) -> CatalogueEntry:
-        """The entry of a badge that is loaded."""
+        """Make the entry of a loaded badge."""
         return cls(
             badge.slug,
             tuple(badge.detail(level) for level in range(1, len(badge.levels) + 1)),
@@ -33,11 +33,11 @@ class CatalogueEntry(NamedTuple):
         )
 
     def detail(self, level: int) -> BadgeDetail:
-        """Name, description and image of a level, counted from 1."""
+        """Return the name, description and image of a level, counted from 1."""
         return self.levels[level - 1]
 
     def needs(self, event: str) -> bool:
-        """Whether the badge listens to an event, or says that it asks the history about it."""
+        """Whether the badge listens to an event, or names it in `asks`."""
         return event in self.events or event in self.asks
 
 
@@ -49,7 +49,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, badges: Iterable[Badge]) -> Catalogue:
-        """The catalogue of badges that are loaded."""
+        """Make the catalogue of loaded badges."""
         return cls(map(CatalogueEntry.of, badges))
 
     def __iter__(self) -> Iterator[CatalogueEntry]:
@@ -60,22 +60,22 @@ class Catalogue:
 
     @property
     def slugs(self) -> list[str]:
-        """Every slug."""
+        """Every slug, in the order of registration."""
         return [entry.slug for entry in self.entries]
 
     def get(self, slug: str) -> CatalogueEntry | None:
-        """The badge with that slug, or None."""
+        """Return the badge with that slug, or None."""
         return next((entry for entry in self.entries if entry.slug == slug), None)
 
     def level_name(self, slug: str, level: int) -> str | None:
-        """What a level is called, None where there is no such badge or level."""
+        """Return the name of a level, counted from 1. None if there is no such badge or level."""
         entry = self.get(slug)
         return entry.detail(level).name if entry is not None and level <= len(entry.levels) else None
 
     def needing(self, event: str) -> list[str]:
-        """The slugs of the badges that need an event: see `CatalogueEntry.needs`."""
+        """Return the slugs of the badges that need an event (see `CatalogueEntry.needs`)."""
         return [entry.slug for entry in self.entries if entry.needs(event)]
 
     def listening_to(self, event: str) -> list[str]:
-        """The slugs of the badges that listen to an event."""
+        """Return the slugs of the badges that listen to an event."""
         return [entry.slug for entry in self.entries if event in entry.events]

@@ -1,4 +1,4 @@
-"""`Event`: what happened, checked and brought into the form in which it is recorded."""
+"""`Event`: what happened, checked and in the form in which it is recorded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.errors import EventError
 
 MAX_NAME = 255
-RESERVED = ("history", "force_timestamp", "self")  # award(self, **state) could not take a second self
-BADGE_AWARDED = "badge_awarded"  # what an award is, as an event
+RESERVED = ("history", "force_timestamp", "self")  # "self" would clash with award(self, **state)
+BADGE_AWARDED = "badge_awarded"  # the name of the event that every award is
 LINE_KEYS = ("event", "user", "at", "id", "state")
 _RESERVED, _LINE_KEYS = frozenset(RESERVED), frozenset(LINE_KEYS)
 
 
 class Event(NamedTuple):
-    """An event that may be recorded; the first five fields are what the journal holds of it.
+    """A checked event. The journal stores the first five fields.
 
-    `at` is UTC as `2026-11-22T18:19:00.123456Z`, so that text order is time order; `dated` tells whether the caller
-    gave it. `id` is the caller's key or None. `state` has no `user`; `state_json` is its JSON.
+    `at` is UTC text such as `2026-11-22T18:19:00.123456Z`, so that text order is time order. `dated` is true if the
+    caller gave it. `id` is the caller's key, or None. `state` does not contain `user`. `state_json` is its JSON.
     """
 
     name: str
@@ -44,9 +44,10 @@ def make(
     now: datetime,
     max_bytes: int,
 ) -> Event:
-    """Check what a caller gave. `user` may stand in the state instead; without `at` the event happens `now`.
+    """Check what a caller gave, and make the event of it.
 
-    Raises `EventError` that names the field and the way out.
+    The state may contain the user instead. Without `at` the event happens `now`. `max_bytes` is the longest state that
+    is accepted, as JSON in UTF-8. Raises `EventError`, which names the field and says what to do.
     """
     state = _checked_state(state)
     inner_user = state.pop("user", None)
@@ -81,7 +82,7 @@ def _checked_state(state: object) -> dict[str, Any]:
 
 
 def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
-    """The event of one NDJSON line. Raises `EventError`."""
+    """Make the event of one NDJSON line. See `make`. Raises `EventError`."""
     if len(line) > max_bytes and len(line) > (longest := longest_text(max_bytes)):
         raise EventError(f"the line has {len(line):,} bytes; at most {longest:,} are read (max_state_bytes)")
     try:
@@ -105,12 +106,12 @@ def from_line(line: bytes, *, now: datetime, max_bytes: int) -> Event:
 
 
 def longest_text(max_bytes: int) -> int:
-    """How many bytes of JSON are worth reading for a state of `max_bytes`: escapes take six times the room."""
+    """Return how many bytes of JSON to read for a state of `max_bytes`: escapes take six times the space."""
     return 8 * max_bytes + 64 * 1024
 
 
 def parse_json(text: str) -> Any:
-    """Strict JSON, with what is wrong as an `EventError`."""
+    """Parse strict JSON. Raises `EventError` instead of `StrictJSONError`."""
     try:
         return strict_json.parse(text)
     except strict_json.StrictJSONError as error:
@@ -118,7 +119,10 @@ def parse_json(text: str) -> Any:
 
 
 def text_or_number(value: object, what: str) -> str:
-    """A user, an id or a key: non-empty text of 255 characters at most, or an integer as its decimal text."""
+    """Check a user, an id or a key, and return it as text. `what` is its name in messages.
+
+    It must be text of 1 to 255 characters, or an integer, which becomes decimal text. Raises `EventError`.
+    """
     if type(value) is str and value.isprintable() and 0 < len(value) <= MAX_NAME:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -144,11 +148,14 @@ def _text(value: object, what: str) -> str:
         strict_json.check_string(value, what)
     except strict_json.StrictJSONError as error:
         raise EventError(str(error)) from None
-    return str.__str__(value)  # an enumeration's member as the plain text that it is
+    return str.__str__(value)  # a member of a text enum becomes plain text
 
 
 def plain_json(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of a Python caller as JSON gives it back (tuples become lists). Raises `EventError` for the rest."""
+    """Return the state of a Python caller as JSON gives it back: tuples become lists.
+
+    Raises `EventError` for values that are not JSON.
+    """
     try:
         _require_plain(dict(state), "state")
     except RecursionError:

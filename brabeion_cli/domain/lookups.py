@@ -1,4 +1,4 @@
-"""Fields of a recorded state: found by name, compared as JSON values."""
+"""Finds fields of a recorded state by name, and compares them as JSON values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ MISSING = object()
 
 
 def find(state: Any, name: str) -> Any:
-    """The field of that name, or `MISSING`. `post__owner` is the field `owner` of the object `post`; a name that is
-    there as it stands comes first; `tags__0` is the first of an array.
+    """Return the field of that name, or `MISSING`.
+
+    `post__owner` is the field `owner` of the object `post`, unless there is a field `post__owner`. `tags__0` is the
+    first element of the array `tags`.
     """
     if isinstance(state, dict):
         if name in state:
@@ -29,9 +31,11 @@ def find(state: Any, name: str) -> Any:
 
 
 def fits(state: Any, where: Mapping[str, Any]) -> bool:
-    """Whether every field named is there and has the value; a function is asked about it instead.
+    """Whether every field in `where` exists and has the given value. A function is called with the field instead.
 
-    {"post__owner": "7", "score": lambda score: score >= 10}
+    For example:
+
+        {"post__owner": "7", "score": lambda score: score >= 10}
     """
     return all(_fits(find(state, name), wanted) for name, wanted in where.items())
 
@@ -43,7 +47,7 @@ def _fits(found: Any, wanted: Any) -> bool:
 
 
 def same(found: Any, wanted: Any) -> bool:
-    """Equal as JSON: 1 and 1.0 are, 1 and true are not, nor 7 and "7"; a tuple is an array."""
+    """Whether two values are equal as JSON. 1 equals 1.0, but not true; 7 does not equal "7". A tuple is an array."""
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
     if isinstance(found, list):

@@ -1,4 +1,4 @@
-"""What became of an event: an `Outcome` for each badge that was asked."""
+"""What became of an event: one or more `Outcome`s for each badge that was asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OutcomeKind(StrEnum):
-    """What one badge came to. The values are those of the documented JSON."""
+    """The kinds of outcome. The values are those of the documented JSON."""
 
     AWARDED = "awarded"
     HELD = "held"
@@ -25,16 +25,16 @@ class OutcomeKind(StrEnum):
 
 
 class Failure(NamedTuple):
-    """Why a piece of badge code gave no answer: `ZeroDivisionError: division by zero`, at `odd.py:14`."""
+    """Why badge code failed: the error (`ZeroDivisionError: division by zero`) and its place (`odd.py:14`)."""
 
     error: str
     where: str | None = None
 
 
 class Outcome(NamedTuple):
-    """What one badge answered to an event.
+    """The outcome of one event for one badge. If the event earned several awards of it, each has its own outcome.
 
-    `badge` is its slug; `task` is the number in the queue of what is to be evaluated (again) later.
+    `badge` is the slug. `task` is the number of the task that evaluates the badge later, or again after an error.
     """
 
     badge: str
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     where: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The fields that belong to this outcome, as the documented JSON has them."""
+        """Return the fields that this kind of outcome has in the documented JSON."""
         fields: dict[OutcomeKind, tuple[str, ...]] = {
             OutcomeKind.NONE: (),
             OutcomeKind.QUEUED: ("task",),
@@ -59,7 +59,10 @@ class Outcome(NamedTuple):
 
 
 class NewAward(NamedTuple):
-    """An award that was not there before; `event` is the journal's number (None: by hand), `at` the moment of it."""
+    """A new award. `event` is the event's number in the journal, or None if a person gave the award.
+
+    `at` is when it was awarded, as UTC text.
+    """
 
     grant: Grant
     event: int | None
@@ -67,7 +70,7 @@ class NewAward(NamedTuple):
 
 
 class RecordedEvent(NamedTuple):
-    """An event in the journal, and what came of it. A duplicate has no outcomes."""
+    """An event in the journal, with its outcomes and new awards. A duplicate has none."""
 
     event: Event
     duplicate: bool
@@ -76,33 +79,33 @@ class RecordedEvent(NamedTuple):
 
 
 class OutcomeListener(Protocol):
-    """Is told what becomes of events while they are recorded, badge by badge."""
+    """Receives the outcomes of events while they are recorded, one badge at a time."""
 
     def unheard(self, event: str) -> None:
         """No badge listens to an event of that name."""
 
     def unearned(self, badge: Badge) -> None:
-        """The badge awards nothing."""
+        """The badge awards nothing for the event."""
 
     def entered(self, badge: Badge, grant: Grant, outcome: OutcomeKind, entry: JournalEntry) -> None:
-        """A grant of the badge is awarded, held or revoked; `entry` earned it."""
+        """A grant that `entry` earned is awarded now, held already, or was revoked before."""
 
     def queued(self, badge: Badge, task: int) -> None:
-        """The badge answers later."""
+        """The badge is evaluated later, by that task."""
 
     def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
-        """The badge failed, and is asked again later where there is a task."""
+        """The badge failed. If there is a task, it evaluates the badge again later."""
 
 
 class CollectedOutcomes:
-    """A listener that keeps what it is told."""
+    """A listener that keeps the outcomes and the new awards."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.awards: list[NewAward] = []
 
     def unheard(self, event: str) -> None:
-        """Nothing to keep."""
+        """Keep nothing."""
 
     def unearned(self, badge: Badge) -> None:
         self.outcomes.append(Outcome(badge.slug, OutcomeKind.NONE))
@@ -122,10 +125,10 @@ class CollectedOutcomes:
 
 
 def outcome_of(grant: Grant, level_name: str, outcome: OutcomeKind) -> Outcome:
-    """An outcome that tells of one award."""
+    """Make the outcome of one grant."""
     return Outcome(grant.slug, outcome, grant.user, grant.level, level_name, grant.key or None)
 
 
 def failure_text(failure: Failure) -> str:
-    """`ZeroDivisionError: division by zero (odd.py:14)`."""
+    """Return the failure as one line: `ZeroDivisionError: division by zero (odd.py:14)`."""
     return failure.error + (f" ({failure.where})" if failure.where else "")

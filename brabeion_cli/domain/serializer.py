@@ -1,7 +1,7 @@
-"""What `freeze()` returned ↔ text in the queue: values that JSON lacks come back as they were.
+"""Stores what `freeze()` returned as text in the queue, and restores it, with values that JSON does not have.
 
-A tagged value is `{"$type": "datetime", "value": "2026-11-22T18:19:00"}`; a mapping of the author's that has a
-`$type` of its own is wrapped as `{"$type": "dict", "value": {…}}`.
+Such a value is tagged: `{"$type": "datetime", "value": "2026-11-22T18:19:00"}`. If an author's mapping has a key
+`$type`, it is wrapped: `{"$type": "dict", "value": {…}}`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ TAG = "$type"
 
 
 def encode(state: object) -> str:
-    """The text of a frozen state. Raises `TypeError` or `ValueError` that names the field which cannot be stored."""
+    """Return a frozen state as text. Raises `TypeError` or `ValueError`, naming the field that cannot be stored."""
     if not isinstance(state, Mapping):
         raise TypeError(f"freeze() must return a mapping, not {state!r:.80} ({type(state).__name__})")
     try:
         text = strict_json.compact(_encode(dict(state), "state"))
-        strict_json.parse(text)  # refuses what decode() could not read back: too deep, too long a number
+        strict_json.parse(text)  # refuse what decode() could not read: nested too deep, or a number that is too long
         return text
     except RecursionError:
         raise ValueError("the state is nested too deep, or contains itself") from None
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The state as `freeze()` returned it."""
+    """Return the state that `encode` stored."""
     state: dict[str, Any] = _decode(strict_json.parse(text))
     return state
 

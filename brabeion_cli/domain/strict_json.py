@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, and no more: what Python's reader lets through and other readers choke on is refused."""
+"""Strict JSON (RFC 8259). Refuses what Python's reader accepts and other readers do not."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from itertools import accumulate
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
-#: Arrays and objects inside one another, and digits of an integer. Python's own limits differ from version to version,
-#: and with its environment.
+#: The deepest nesting of arrays and objects, and the most digits of an integer. Python's own limits depend on its
+#: version and on environment variables.
 MAX_DEPTH = 200
 MAX_DIGITS = 4300
 
-SHOWN = 40  # characters of a key, where a message says what lies under it
+SHOWN = 40  # characters of a key in the path that a message shows
 
-# As text: compiled when they are first used.
+# Not compiled here, but when they are first used.
 SURROGATE = "[\ud800-\udfff]"
 _STRINGS = r'(?s)"(?:[^"\\]++|\\.)*+"?'
-_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # as signed bytes: one level down, one up
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # read as signed bytes: +1 for an open bracket, -1 for a closed one
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
 
 class StrictJSONError(ValueError):
-    """The text is refused; the message says what it is and where."""
+    """The text is refused. The message says why and where."""
 
 
 def parse(text: str, *, around: int = 0) -> Any:
-    """The value of a JSON text. Raises `StrictJSONError` for NaN, Infinity, numbers out of range, lone surrogates,
-    NUL, nesting deeper than `MAX_DEPTH` and whatever else is no JSON. Of equal keys the last one counts.
+    """Return the value of a JSON text. If an object has the same key twice, the last value counts.
 
-    So many levels `around` the value do not count: a line of `ingest` is an object around a state.
+    `around` is the number of outer levels that do not count as nesting: a line of `ingest` is an object around a state.
+    Raises `StrictJSONError` for NaN, Infinity, numbers out of range, lone surrogates, NUL, nesting deeper than
+    `MAX_DEPTH`, and everything else that is not JSON.
     """
     is_ascii = text.isascii()
     if not is_ascii and text.startswith("\ufeff"):
@@ -47,7 +48,7 @@ def parse(text: str, *, around: int = 0) -> Any:
         raise StrictJSONError(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except StrictJSONError:
         raise
-    except ValueError as error:  # int(), where the environment has it take fewer digits
+    except ValueError as error:  # from int(), if the environment allows it fewer digits
         raise StrictJSONError(f"a number is too long: {error}".partition(";")[0]) from None
     except RecursionError:
         raise StrictJSONError("nested too deep") from None
@@ -57,17 +58,17 @@ def parse(text: str, *, around: int = 0) -> Any:
 
 
 def compact(value: Any) -> str:
-    """The shortest JSON text of a value."""
+    """Return the shortest JSON text of a value."""
     return "".join(_encode(value, 0))
 
 
 def canonical(value: Any) -> str:
-    """`compact` with sorted keys: equal exactly where two values are equal and of the same types."""
+    """Like `compact`, with sorted keys. Two texts are equal only if the values and their types are equal."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def check_string(text: str, what: str) -> None:
-    """Raise `StrictJSONError` where a string holds what cannot be stored or sent on: a lone surrogate or NUL."""
+    """Raise `StrictJSONError` if a string contains what cannot be stored or sent: a lone surrogate or NUL."""
     if "\0" in text:
         raise StrictJSONError(f"{what} contains NUL (U+0000)")
     if not _is_unicode(text):
@@ -77,7 +78,7 @@ def check_string(text: str, what: str) -> None:
 def _read(text: str) -> Any:
     if len(text) > MAX_DIGITS:
         return _decoder.decode(text)
-    # No number in so short a text is too long. Where nothing stands around the value, no search for it is needed.
+    # In so short a text no number is too long. If no space is around the value, raw_decode() is enough, and faster.
     try:
         value, end = _short_decoder.raw_decode(text)
         if end == len(text):
@@ -88,7 +89,7 @@ def _read(text: str) -> Any:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether there is no lone surrogate in it."""
+    """Whether the text has no lone surrogate."""
     if text.isascii():
         return True
     try:
@@ -104,7 +105,7 @@ def _check_text(value: Any, path: str) -> None:
     elif isinstance(value, dict):
         for key, inner in value.items():
             check_string(key, f"a key at {path}" if path else "a key")
-            step = key[:SHOWN]  # a long key before each of many values would take long
+            step = key[:SHOWN]  # with a long key and many values, longer paths would take too long
             _check_text(inner, f"{path}.{step}" if path else step)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
@@ -112,7 +113,7 @@ def _check_text(value: Any, path: str) -> None:
 
 
 def _depth(text: str) -> int:
-    """How many brackets are open at most. Strings are skipped; what else is no JSON is left to the reader."""
+    """Return how many brackets are open at once, at most. Skips strings. The reader finds other errors."""
     brackets = re.sub(_STRINGS, "", text).encode("ascii", "ignore").translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(array("b", brackets)), default=0)
 
@@ -140,13 +141,13 @@ def _integer(digits: str) -> int:
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
 _short_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-# As JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")), which makes this anew for each value.
+# The same as JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")), which makes one for each value.
 _encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]  # the stubs lack it
     None, _refuse_value, encode_basestring, None, ":", ",", False, False, False
 )
 
 
 def kind_name(value: object) -> str:
-    """`an object`, `a number`: what a value is in the words of JSON."""
+    """Return what a value is called in JSON: `an object`, `a number`."""
     names: dict[type, str] = {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}")

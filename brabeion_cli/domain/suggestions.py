@@ -1,4 +1,4 @@
-"""Names that are like one that is not there: `did you mean …?`"""
+"""Suggests known names that are similar to an unknown one: `did you mean …?`"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LONGEST = 255  # characters of a name that are compared
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'points_awarded'?)`, or nothing."""
+    """Return ` (did you mean 'points_awarded'?)`, or empty text if no name is similar."""
     import difflib
 
     near = difflib.get_close_matches(name[:LONGEST], list(known), n=3, cutoff=0.6)

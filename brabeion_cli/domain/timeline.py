@@ -1,4 +1,4 @@
-"""`JournalEntry`, one event of the journal; `order`, that of the journal; `AsOf`, a point of it."""
+"""`JournalEntry` is one event in the journal, `order` the journal's order, `AsOf` a point in that order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ FIRST_MOMENT, LAST_MOMENT = "", "~"  # before and after every moment, as text
 
 
 class JournalEntry(NamedTuple):
-    """An event in the journal. `at` is UTC text, `id` the caller's, `state_json` the state's JSON.
+    """An event in the journal. `at` is UTC text, `id` is the caller's, `state_json` is the state as JSON.
 
-    For the event that an award is, number and id are those of the event that earned it, `position` is the award's place
-    among those of that event, and `depth` counts the awards that led to it, one from the other.
+    An award is an event, too. It has the number and the id of the event that earned it. `position` is its place among
+    the awards of that event. `depth` is the length of the chain of awards that led to it.
     """
 
     number: int
@@ -26,13 +26,14 @@ class JournalEntry(NamedTuple):
 
 
 def order(entry: JournalEntry) -> tuple[str, int, int]:
-    """What the journal is ordered by."""
+    """Return the sort key of the journal's order."""
     return entry.at, entry.number, entry.position
 
 
 class AsOf(NamedTuple):
-    """A point in the journal's order. Entries after it are not seen, nor those recorded after number `known`: what is
-    judged later is judged with what was known when its event came.
+    """A point in the journal's order. A reader does not see entries after it, or entries with a number above `known`.
+
+    So a badge that is evaluated later sees what was known when its event was recorded.
     """
 
     at: str
@@ -42,14 +43,14 @@ class AsOf(NamedTuple):
 
     @classmethod
     def of(cls, entry: JournalEntry, *, hindsight: bool = False) -> AsOf:
-        """The point of an entry; with `hindsight` all entries are known, else those that were recorded before it."""
+        """Return the point of an entry. Known are the entries recorded up to it; with `hindsight`, all entries."""
         return cls(entry.at, entry.number, entry.position, LAST_NUMBER if hindsight else entry.number)
 
     @property
     def end(self) -> str:
-        """After its moment, before the next one."""
+        """Text that sorts after `at` and before every later moment."""
         return self.at + LAST_MOMENT
 
 
 END = AsOf(LAST_MOMENT, LAST_NUMBER, LAST_NUMBER)
-"""After everything there is."""
+"""The point after every entry."""

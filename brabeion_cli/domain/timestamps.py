@@ -1,4 +1,4 @@
-"""Days of a time zone: which day a moment falls on, and when a day begins."""
+"""Moments as UTC text, and the days of a time zone: which day a moment is on, and when a day begins."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from brabeion_cli.errors import EventError
 
 
 def moment(value: object, what: str = "at") -> str:
-    """ISO 8601 text or a `datetime` as UTC text with microseconds and Z; without a zone it is UTC already. `what` is
-    the name under which it was given.
+    """Return ISO 8601 text or a `datetime` as UTC text with microseconds and Z. Without a time zone it is UTC already.
+
+    `what` is the value's name in messages. Raises `EventError`.
     """
     if isinstance(value, str):
         if _is_recorded_form(value):
@@ -34,8 +35,8 @@ def moment(value: object, what: str = "at") -> str:
 
 
 def _is_recorded_form(text: str) -> bool:
-    """Whether a moment is written as it is recorded: most are, where brabeion or a machine wrote them."""
-    if len(text) != 27 or text[4:20:3] != "--T::." or text[26] != "Z" or text[11:13] == "24":  # the next day's 0
+    """Whether a moment has the form in which it is recorded. Most have, if brabeion or a program wrote them."""
+    if len(text) != 27 or text[4:20:3] != "--T::." or text[26] != "Z" or text[11:13] == "24":  # 0:00, a day later
         return False
     try:
         datetime.fromisoformat(text)
@@ -45,7 +46,7 @@ def _is_recorded_form(text: str) -> bool:
 
 
 def parse_moment(text: str) -> datetime:
-    """The `datetime` (UTC) of a recorded moment."""
+    """Return a recorded moment as a `datetime` in UTC."""
     return datetime.fromisoformat(text)
 
 
@@ -53,10 +54,12 @@ ONE_DAY = timedelta(days=1)
 
 
 class Days(int):
-    """A number of days that knows which: iterate it for the dates, oldest first.
+    """A number of days that also has the dates. Iterate over it for the dates, oldest first.
 
-    history.days("visited") >= 5
-    date(2026, 12, 24) in history.days("visited")
+    For example:
+
+        history.days("visited") >= 5
+        date(2026, 12, 24) in history.days("visited")
     """
 
     def __new__(cls, dates: Iterable[date]) -> Days:
@@ -67,7 +70,7 @@ class Days(int):
 
     _dates: tuple[date, ...]
 
-    def __getnewargs__(self) -> tuple[tuple[date, ...]]:  # type: ignore[override]  # that of int
+    def __getnewargs__(self) -> tuple[tuple[date, ...]]:  # type: ignore[override]  # int has another type
         return (self._dates,)
 
     def __iter__(self) -> Iterator[date]:
@@ -85,51 +88,52 @@ class Days(int):
 
 @lru_cache(maxsize=64)
 def zone(name: str) -> tzinfo:
-    """The time zone of that name. Raises `ValueError`."""
+    """Return the time zone of that name. Raises `ValueError` if there is none."""
     if name == "UTC":
         return timezone.utc
     from zoneinfo import ZoneInfo
 
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError, KeyError):  # a folder, a path, a name that is not there
+    except (OSError, ValueError, KeyError):  # a folder, a path, an unknown name
         raise ValueError(f"no time zone {name!r}; write a name of the IANA database, such as Europe/Berlin") from None
 
 
 def zone_of(tz: object) -> tzinfo:
-    """The time zone that an author meant, by name or as it is. Raises `ValueError`."""
+    """Return the time zone that a badge author gave, as a name or as a `tzinfo`. Raises `ValueError`."""
     return tz if isinstance(tz, tzinfo) else zone(tz if isinstance(tz, str) else repr(tz))
 
 
 def day_of(at: datetime, where: tzinfo) -> date:
-    """The day on which a moment falls there."""
+    """Return the day of a moment in that time zone."""
     try:
         return at.astimezone(where).date()
-    except OverflowError:  # in the first or last hours of the calendar
+    except OverflowError:  # in the first hours of year 1, or the last ones of year 9999
         return at.date()
 
 
 def beginning(day: date, where: tzinfo) -> str:
-    """The first moment of a day, as a journal has it: also where the clocks change at midnight."""
+    """Return the first moment of a day, as UTC text. Correct also if the clocks change at midnight."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=where)
     try:
         return moment(midnight)
-    except EventError:  # before the calendar begins
+    except EventError:  # before year 1 in UTC
         return moment(midnight.replace(tzinfo=timezone.utc))
 
 
 @lru_cache(maxsize=4096)
 def is_torn(day: date, where: tzinfo) -> bool:
-    """Whether clocks went back over midnight near that day, so that a day is not one stretch of time (St John's, at
-    00:01), and none near it may be jumped over.
+    """Whether the clocks went back across midnight near that day, so that a day is not one stretch of time.
+
+    This happened in St John's at 00:01. Near such a day, a search cannot skip to the beginning of the next day.
     """
     if not date.min + 2 * ONE_DAY < day < date.max - 2 * ONE_DAY:
-        return True  # the calendar's ends are nothing to rely on, either
+        return True  # nor is skipping safe near the first and the last day of the calendar
     early, late = (_instant(day + number * ONE_DAY, where) for number in (-1, 2))
     before, after = early.astimezone(where).utcoffset(), late.astimezone(where).utcoffset()
     if before == after:
         return False
-    while late - early > timedelta(seconds=1):  # find the change
+    while late - early > timedelta(seconds=1):  # find the moment of the change
         middle = early + (late - early) / 2
         early, late = (middle, late) if middle.astimezone(where).utcoffset() == before else (early, middle)
     return late.astimezone(where).date() < early.astimezone(where).date()
@@ -140,7 +144,7 @@ def _instant(day: date, where: tzinfo) -> datetime:
 
 
 def missed_between(earlier: date, later: date, where: tzinfo) -> int:
-    """How many days lie between two. One that a place left out, when it crossed the date line, is none."""
+    """Return how many days lie between two days. A day that the place skipped to cross the date line is not counted."""
     missed = (later - earlier).days - 1
     if 0 < missed <= 31:
         days = (earlier + timedelta(days=number) for number in range(1, missed + 1))

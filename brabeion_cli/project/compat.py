@@ -1,4 +1,4 @@
-"""Lets badge modules keep the import lines of the original library: `from brabeion.base import Badge`."""
+"""Lets badge modules keep the imports of the original library: `from brabeion.base import Badge`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORIGINAL, OURS = "brabeion", "brabeion_cli"
 
 
 class _SameModule:
-    """Gives the module of ours that stands behind a name of the original library: the same object, not a copy."""
+    """Loads our module for a name of the original library: the same object, not a copy."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
@@ -21,14 +21,14 @@ class _SameModule:
     def exec_module(self, module: ModuleType) -> None:
         ours = importlib.import_module(OURS + module.__name__.removeprefix(ORIGINAL))
         if module.__name__ == ORIGINAL:
-            # A stand-in with an empty path, not our package itself: through our path the import system would
-            # find base.py by its file name and execute it a second time.
+            # A substitute with an empty path, not our package itself: with our path, the import system would find
+            # base.py by its file name, and execute it a second time.
             module.__dict__.update({name: getattr(ours, name) for name in ours.__all__}, __path__=[])
         else:
             sys.modules[module.__name__] = ours
 
 
-_LOADER: Any = _SameModule()  # no importlib.abc.Loader: that module would load fifty others
+_LOADER: Any = _SameModule()  # not an importlib.abc.Loader: that module would load fifty others
 
 
 class _OriginalNames:
@@ -37,7 +37,7 @@ class _OriginalNames:
     ) -> ModuleSpec | None:
         if fullname == ORIGINAL:
             real = PathFinder.find_spec(ORIGINAL)
-            # A folder that happens to be called brabeion is a namespace package without a loader, not the library.
+            # A folder named brabeion is a namespace package, which has no origin. It is not the library.
             if real is not None and real.origin is not None:
                 return None
             return ModuleSpec(ORIGINAL, _LOADER, is_package=True)
@@ -52,6 +52,6 @@ _FINDER = _OriginalNames()
 
 
 def install() -> None:
-    """From now on `import brabeion` means us, unless a real brabeion package is installed."""
+    """Make `import brabeion` import `brabeion_cli`, unless a real brabeion package is installed."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)

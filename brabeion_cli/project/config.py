@@ -1,4 +1,4 @@
-"""Options, environment, brabeion.toml, defaults, in that order → one frozen `Config`."""
+"""Makes one `Config` of options, environment variables, brabeion.toml and defaults. The first that has a value wins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BY_DEFAULT = "the default"
 
 
 class Options(NamedTuple):
-    """What was given on the command line; None or empty where it was not."""
+    """What was given on the command line. None or empty if it was not."""
 
     db: str | None = None
     badges: tuple[str, ...] = ()
@@ -24,7 +24,10 @@ class Options(NamedTuple):
 
 
 class BadgeDirectory(NamedTuple):
-    """A directory of badge modules, as an absolute path; `searched` ones are checked before they are executed."""
+    """A directory of badge modules, as an absolute path. `origin` says what named it.
+
+    `searched` is true if no person named it. Then its owner and mode are checked before its files are executed.
+    """
 
     path: str
     origin: str
@@ -32,7 +35,10 @@ class BadgeDirectory(NamedTuple):
 
 
 class Config(NamedTuple):
-    """Everything resolved. Times are in seconds, sizes in bytes, `badge_memory` in MiB."""
+    """The configuration. Times are in seconds, sizes in bytes, `badge_memory` in MiB.
+
+    `file` is the configuration file, or None. `origins` says for each setting where its value is from.
+    """
 
     db: str
     badges: tuple[BadgeDirectory, ...]
@@ -47,7 +53,7 @@ class Config(NamedTuple):
     timezone: str = "UTC"
 
 
-#: What brabeion.toml may say, besides db, badges and timezone: name → kind, least and greatest value.
+#: The settings of brabeion.toml besides db, badges and timezone: name → type, lowest and highest value.
 NUMBERS: dict[str, tuple[type, float, float]] = {
     "award_timeout": (float, 0.1, 3600),
     "task_timeout": (float, 0.1, 86400),
@@ -59,7 +65,10 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
 
 
 def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Config:
-    """The configuration as seen from `directory`. Raises `ConfigError`, or `UntrustedPathError` for a file found."""
+    """Return the configuration for the working directory `directory`.
+
+    Raises `ConfigError`; `UntrustedPathError` if another user may have written a file that was found by searching.
+    """
     file, file_origin = _find_file(options, environ, directory)
     searched = file_origin == "found by searching"
     settings = _read(file) if file is not None else {}
@@ -96,7 +105,7 @@ def resolve(options: Options, environ: Mapping[str, str], directory: str) -> Con
 
 
 def _find_file(options: Options, environ: Mapping[str, str], directory: str) -> tuple[str | None, str]:
-    """The configuration file and what named it: an option, a variable, or the search."""
+    """Return the configuration file, and what named it: an option, a variable, or the search."""
     for name, origin in ((options.config, "--config"), (environ.get("BRABEION_CONFIG"), "BRABEION_CONFIG")):
         if name == "" and origin == "--config":
             raise ConfigError("an empty path from --config: name a file (is a variable unset?)")
@@ -162,7 +171,7 @@ def _zone_mistake(name: Any) -> str | None:
 
 
 def native(path: str) -> str:
-    """A path as Python hands it to the system: in UTF-8, also in a locale that knows only ASCII."""
+    """Return a path so that the system gets it in UTF-8, also in a locale that has only ASCII."""
     return os.fsdecode(path.encode(errors="surrogateescape"))
 
 
@@ -171,7 +180,10 @@ def _absolute(path: str, start: str) -> str:
 
 
 def _located(db: str, start: str, origin: str) -> str:
-    """A path made absolute; a URL as it is, but for `sqlite:///path`, which is a path."""
+    """Return the absolute path of a database, given as a path or as `sqlite:///path`.
+
+    Raises `ConfigError` for other URLs, and for what is not a file.
+    """
     if db.startswith("sqlite:///"):
         db = db.removeprefix("sqlite:///")
     scheme, separator, _ = db.partition("://")
@@ -185,7 +197,7 @@ def _located(db: str, start: str, origin: str) -> str:
 
 
 def settings_table(config: Config) -> Sequence[tuple[str, str, str]]:
-    """(setting, value, origin) of everything, for `brabeion check`."""
+    """Return (setting, value, origin) of every setting, for `brabeion check`."""
     rows = [("config", config.file or "none", config.origins["config"]), ("db", config.db, config.origins["db"])]
     rows += [("badges", directory.path, directory.origin) for directory in config.badges]
     rows += [(name, str(getattr(config, name)), config.origins[name]) for name in (*NUMBERS, "timezone")]

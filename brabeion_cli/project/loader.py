@@ -1,4 +1,4 @@
-"""Badge files → registry."""
+"""Loads badge files into the registry."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _package_numbers = itertools.count(1)
 
 
 def load(directories: Iterable[BadgeDirectory]) -> Registry:
-    """Execute the `*.py` files straight in each directory, sorted, without `_*`; return the registry they filled.
+    """Execute the `*.py` files of each directory, sorted, and return the registry that they filled.
 
-    Files of one directory are one package: `from ._shared import RULES` works among them. What they print goes to
-    stderr. Raises `BadgeLoadError` with every mistake in every file; `ConfigError` for a directory that is not there.
+    Skips `_*`, `.*` and subdirectories. The files of a directory are one package: `from ._shared import RULES` works.
+    What they print goes to stderr. Raises `BadgeLoadError` with every mistake in every file; `ConfigError` for a
+    directory that does not exist; `UntrustedPathError`.
     """
     compat.install()
     seen: set[str] = set()
@@ -49,7 +50,7 @@ def load(directories: Iterable[BadgeDirectory]) -> Registry:
 
 
 def unregistered(registry: Registry) -> list[str]:
-    """A line for each class with a slug that a badge file defines and nobody registered, with file and line."""
+    """Return a line, with file and line number, for each class with a slug that a badge file does not register."""
     lines = []
     for name, module in list(sys.modules.items()):
         if not name.startswith(PACKAGE_PREFIX):
@@ -81,13 +82,13 @@ def _badge_files(directory: BadgeDirectory) -> list[str]:
         path for name in names if name.endswith(".py") and not os.path.isdir(path := os.path.join(directory.path, name))
     ]
     if directory.searched:
-        for path in files:  # also those with _, which the others may import
+        for path in files:  # also _*, which other files may import
             trust.require_ours(path, way_out)
     return [path for path in files if not os.path.basename(path).startswith(("_", "."))]
 
 
 def _package(path: str) -> str:
-    """A package of its own for each directory, each time: no name of a badge file can hide another module."""
+    """Make a new package for a directory, and return its name. So no badge file can hide another module."""
     name = f"{PACKAGE_PREFIX}{next(_package_numbers)}"
     package = ModuleType(name)
     package.__path__ = [path]
@@ -96,18 +97,18 @@ def _package(path: str) -> str:
 
 
 def _execute(package: str, path: str) -> list[str]:
-    """Execute one badge file; return what is wrong with it, as lines with file and line."""
+    """Execute one badge file. Return what is wrong with it, as lines with file and line number."""
     name = f"{package}.{os.path.basename(path).removesuffix('.py').replace('.', '_')}"
-    if name in sys.modules:  # another file of the directory imported it already
+    if name in sys.modules:  # another file of the directory has imported it
         return []
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # a .py file always has one
     module = importlib.util.module_from_spec(spec)
-    # Entered before execution: dataclasses, pickle and typing look their module up by its name.
+    # Before execution, because dataclasses, pickle and typing look the module up by its name.
     sys.modules[name] = module
     process = os.getpid()
     try:
-        # Always from the source: a cached compilation is recognised by second and size, which misses a quick edit.
+        # Always from the source: a cached file is compared by size and second, which misses a quick edit.
         with open(path, "rb") as file:
             code = compile(file.read(), path, "exec", dont_inherit=True)
         exec(code, module.__dict__)
@@ -115,16 +116,16 @@ def _execute(package: str, path: str) -> list[str]:
         mistake = _syntax_mistake(error, path)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            raise  # a person's, not the file's
+            raise  # a person pressed Ctrl-C; not the file's mistake
         place = locations.of_failure(error.__traceback__, os.path.dirname(path))
         if place is None or place[0].startswith(OURS + os.sep):
-            place = (path, 1)  # it could not even be read
+            place = (path, 1)  # the file could not even be read
         mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
     else:
         return []
     finally:
         if os.getpid() != process:
-            os._exit(0)  # a child that the file forked has come back: it must not go on as us
+            os._exit(0)  # this is a child process that the file forked; it must not continue as us
     del sys.modules[name]
     return [mistake]
 
@@ -147,9 +148,9 @@ def _no_bytecode() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stdout_as_stderr() -> Iterator[None]:
-    """For Python code and for the commands that it starts."""
+    """Redirect stdout to stderr, for Python code and for the commands that it starts."""
     with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # an application may have closed either
+        with contextlib.suppress(OSError):  # an application may have closed stdout or stderr
             kept = os.dup(1)
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, 1)
@@ -158,10 +159,10 @@ def _stdout_as_stderr() -> Iterator[None]:
 
 
 def _reopen_stderr() -> None:
-    """For what is to be told yet, where a file has closed it or taken it apart: it may have taken it for stdout."""
+    """Open `sys.stderr` again if a badge file closed or detached it, perhaps as stdout. Messages still need it."""
     try:
         closed = sys.stderr is not None and sys.stderr.closed
-    except ValueError:  # without its buffer it does not even know
+    except ValueError:  # its buffer was detached
         closed = True
     if closed:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""`Registry`: badges by slug and by event, in the order in which they were registered."""
+"""`Registry` finds badges by slug and by event, in the order in which they were registered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ B = TypeVar("B", bound=type[Badge])
 
 
 class Registry:
-    """The badges that events are judged by. `badges`, below, is the one that badge modules register with."""
+    """The badges that are evaluated for events. Badge modules register theirs with the instance `badges`."""
 
     def __init__(self) -> None:
         self._by_slug: dict[str, Badge] = {}
@@ -25,11 +25,12 @@ class Registry:
         self._fire: Callable[..., Sequence[Any]] | None = None
 
     def register(self, badge: B) -> B:
-        """Register a badge class; as a call, or as a decorator.
+        """Register a badge class, and return it. Use it as a call or as a decorator.
 
             badges.register(PointsBadge)
 
-        Raises `BadgeLoadError` with all the mistakes of the definition, each with file and line.
+        Makes one instance of the class, without arguments. Raises `BadgeLoadError` with all mistakes of the
+        definition, each with file and line number. While badge files are loaded, it collects them instead.
         """
         caller = sys._getframe(1)
         called_at = (caller.f_code.co_filename, caller.f_lineno)
@@ -60,9 +61,9 @@ class Registry:
 
     @contextmanager
     def collecting_mistakes(self) -> Iterator[list[str]]:
-        """Inside, `register()` notes mistakes in the list instead of raising at the first wrong class.
+        """Inside the block, `register()` adds mistakes to the list instead of raising `BadgeLoadError`.
 
-        Where there are any at the end, nothing that was registered inside stays.
+        If the list is not empty at the end, all badges that were registered in the block are removed.
         """
         mistakes: list[str] = []
         self._collected = mistakes
@@ -75,25 +76,25 @@ class Registry:
                 self._by_slug, self._by_event = before
 
     def get(self, slug: str) -> Badge | None:
-        """The badge with that slug, or None."""
+        """Return the badge with that slug, or None."""
         return self._by_slug.get(slug)
 
     def level_name(self, slug: str, level: int) -> str | None:
-        """What a level is called, None where there is no such badge or level."""
+        """Return the name of a level, counted from 1. None if there is no such badge or level."""
         badge = self._by_slug.get(slug)
         return badge.detail(level).name if badge is not None and level <= len(badge.levels) else None
 
     def listening_to(self, event: str) -> Sequence[Badge]:
-        """The badges that listen to an event, in the order of registration."""
+        """Return the badges that listen to an event, in the order of registration."""
         return self._by_event.get(event, ())
 
     def needing(self, event: str) -> Sequence[Badge]:
-        """The badges that listen to an event, or say that they ask the history about it."""
+        """Return the badges that listen to an event, or name it in `asks`."""
         return [badge for badge in self if event in badge.events or event in badge.asks]
 
     @property
     def event_names(self) -> list[str]:
-        """Every event that some badge listens to."""
+        """The name of every event that a badge listens to."""
         return list(self._by_event)
 
     @property
@@ -111,21 +112,25 @@ class Registry:
         return any(type(known) is badge for known in self)
 
     def clear(self) -> None:
-        """Forget every badge."""
+        """Remove every badge."""
         self._by_slug.clear()
         self._by_event.clear()
 
     def fire_with(self, fire: Callable[..., Sequence[Any]]) -> None:
-        """Name the function behind `possibly_award_badge`: the package does, so that this module needs no engine."""
+        """Set the function behind `possibly_award_badge`. The package does this, so that no engine is imported here."""
         self._fire = fire
 
     def possibly_award_badge(self, event: str, /, **state: Any) -> Sequence[Any]:
-        """Record an event and award what it earns, as `brabeion fire` does, on the store the configuration names.
-
-        `user` is needed; `force_timestamp` (a `datetime`, UTC where it has no zone, or ISO 8601 text) dates the
-        event. Returns an `Outcome` for each badge that listens. Raises a `BrabeionError` where nothing was recorded.
+        """Record an event and award what it earns, like `brabeion fire`. Uses the store that the configuration names.
 
             badges.possibly_award_badge("points_awarded", user="alice", points=8000)
+
+        `user` is required. `force_timestamp` is the time of the event, if it is not now: ISO 8601 text or a
+        `datetime`; without a time zone it is UTC. The other keywords are the state, and must be JSON values.
+
+        Returns the `Outcome`s of the badges that listen: one for each award, or one that says that the badge awarded
+        nothing, was queued or failed. A badge that fails raises nothing here. Raises a `BrabeionError` if nothing was
+        recorded.
         """
         if self._fire is None:
             raise NotImplementedError("only the registry `brabeion_cli.badges` is connected to a store")
@@ -133,10 +138,11 @@ class Registry:
 
 
 def _line(badge: type, mistake: Mistake, called_at: tuple[str, int]) -> str:
-    """`badges/odd.py:7: OddBadge: levels is empty …`"""
+    """Return a mistake as a line: `badges/odd.py:7: OddBadge: levels is empty …`."""
     named = isinstance(badge, type)
     file, line = (locations.of_class(badge, mistake.attribute) if named else None) or called_at
     return f"{file}:{line}: {badge.__name__ + ': ' if named else ''}{mistake.text}"
 
 
 badges = Registry()
+"""The registry that badge modules and applications use."""

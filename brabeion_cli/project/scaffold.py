@@ -1,4 +1,4 @@
-"""`init`: the first files of a project."""
+"""Writes the first files of a project, for `brabeion init`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ FILES = {"brabeion.toml": CONFIGURATION, os.path.join("badges", "points.py"): FI
 
 
 def write(directory: str) -> tuple[list[str], list[str]]:
-    """Write what is missing; the paths that were written, and those that were there. Raises `FileProblemError`."""
+    """Write the files that are missing. Return the paths that were written, and those that existed.
+
+    Raises `FileProblemError`.
+    """
     written, kept = [], []
     for name, text in FILES.items():
         path = os.path.normpath(os.path.join(directory, name))

@@ -1,4 +1,4 @@
-"""Badge modules and the configuration are code: what was found by searching must be ours before it is executed."""
+"""Badge modules and the configuration are code. If they were found by searching, nobody else may have written them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from brabeion_cli.errors import UntrustedPathError
 
 
 def require_ours(path: str, way_out: str) -> None:
-    """Raise `UntrustedPathError` where another user (not root) owns `path`, or everybody may write to it.
+    """Raise `UntrustedPathError` if another user (except root) owns `path`, or if everybody may write to it.
 
-    `way_out` says how to name it explicitly, which skips this check.
+    `way_out` is the option that names the path explicitly, which skips this check.
     """
     try:
         status = os.stat(path)
     except OSError:
-        return  # whoever opens it says what is wrong
+        return  # the code that opens it will report this
     if status.st_uid not in (0, os.geteuid()):
         reason = f"belongs to another user (uid {status.st_uid})"
     elif status.st_mode & stat.S_IWOTH:

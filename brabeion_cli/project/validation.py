@@ -1,4 +1,4 @@
-"""The check of a badge's definition: all that is wrong with a class, not only the first thing."""
+"""Checks the definition of a badge, and finds all mistakes, not only the first one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from brabeion_cli.base import Badge, BadgeDetail, DaysBadge, StreakBadge, SumBad
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 NAMES = (list, tuple, set, frozenset)
-# Bits of code.co_flags, as the module `inspect` names them.
+# Bits of code.co_flags; the module `inspect` has the same.
 TAKES_KEYWORDS, IS_GENERATOR, IS_COROUTINE, IS_ASYNC_GENERATOR = 0x08, 0x20, 0x80, 0x200
 
 
 class Mistake(NamedTuple):
-    """One thing wrong in a definition; `attribute` is where to look, None for the class as a whole."""
+    """One mistake in a definition. `attribute` is the wrong attribute, or None for the class as a whole."""
 
     attribute: str | None
     text: str
 
 
 def definition_mistakes(badge: object) -> list[Mistake]:
-    """What is wrong with a badge class; nothing where it may be registered."""
+    """Return the mistakes in a badge class. The list is empty if the class can be registered."""
     if not (isinstance(badge, type) and issubclass(badge, Badge)):
         return [Mistake(None, f"register() takes a class made from Badge, not {badge!r:.80}")]
     return [
@@ -105,7 +105,7 @@ def _award_mistakes(badge: type[Badge]) -> Iterable[Mistake]:
         if not callable(getattr(badge, name, badge.award)):
             yield Mistake(name, f"{name} is {getattr(badge, name)!r:.80}; it must be a method")
         code = getattr(getattr(badge, name, None), "__code__", None)
-        if code is None:  # not a plain function: its author knows what they do
+        if code is None:  # not a plain function: trust the author
             continue
         if code.co_flags & (IS_COROUTINE | IS_ASYNC_GENERATOR):
             yield Mistake(name, f"{name}() is an async def; write a plain def (async_ = True defers the badge)")

@@ -1,4 +1,4 @@
-"""The child's end of the pipes between a child and its parent."""
+"""The child's end of the pipes between a child process and its parent process."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct(">Q")
-CLOSED_DESCRIPTORS = 71  # the exit status of a child that finds its pipe closed under it
+CLOSED_DESCRIPTORS = 71  # the exit status of a child whose pipe was closed by code that it ran
 
 
 class Channel:
-    """The child's end: requests come in, answers go out."""
+    """Receives requests from the parent process, and sends answers."""
 
     def __init__(self, requests: int, answers: int) -> None:
         self._requests, self._answers = requests, answers
 
     def receive(self) -> Any:
-        """The next request. Raises `EOFError` when the parent has closed its end, or is no more."""
+        """Wait for the next request. Raises `EOFError` if the parent process has closed its end, or has ended."""
         (size,) = HEADER.unpack(_read(self._requests, HEADER.size))
         return pickle.loads(_read(self._requests, size))
 
     def send(self, answer: Any) -> None:
-        """Send an answer, or one of several."""
+        """Send an answer. A request may have several."""
         _write(self._answers, answer)
 
     def end_after(self, seconds: float | None) -> None:
-        """End this process after so many seconds, wherever it hangs; None takes that back.
+        """End this process after `seconds`, wherever it hangs. None cancels this.
 
-        The parent does so much earlier; this is for a child whose parent was killed. It works where no signal is
-        handled, in the midst of C code.
+        It is for a child whose parent process was killed; else the parent ends the child much earlier. It also works
+        inside C code, where Python handles no signals.
         """
         if seconds is None:
             faulthandler.cancel_dump_traceback_later()
@@ -39,15 +39,15 @@ class Channel:
             faulthandler.dump_traceback_later(seconds, exit=True, file=2)  # badge code may have closed sys.stderr
 
     def require_open(self) -> None:
-        """End the process where code that it ran has closed descriptors which were not its own."""
+        """End the process if badge code has closed file descriptors that were not its own."""
         try:
-            os.get_inheritable(self._answers)  # the cheapest of what fails for one that is closed
+            os.get_inheritable(self._answers)  # the cheapest call that fails if it is closed
         except OSError:
             os._exit(CLOSED_DESCRIPTORS)
 
 
 def packed(message: Any) -> memoryview:
-    """A message as it goes through a pipe: its length, then its pickle."""
+    """Return a message in the form that goes through a pipe: its length, then its pickle."""
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return memoryview(HEADER.pack(len(data)) + data)
 

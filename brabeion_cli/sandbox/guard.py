@@ -1,4 +1,4 @@
-"""Runs badge code so that it can hurt only itself: a time-out, and every way to fail as one kind of failure."""
+"""Runs badge code with a time-out, and turns every error into one kind of failure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from brabeion_cli.sandbox.limits import end_without_memory
 
 T = TypeVar("T")
 
-TICKS = 50  # of the timer in one time-out
+TICKS = 50  # ticks of the timer in one time-out
 SHORTEST_TICK = 0.01  # seconds
-ARM_AGAIN = 64  # calls after which the timer is set anew, because badge code may have stopped it
-REPEAT = 0.5  # seconds after which a time-out that badge code has swallowed is raised again
-MAX_ERROR = 1000  # characters of an exception's text that are kept
+ARM_AGAIN = 64  # calls after which the timer is set again, because badge code may have stopped it
+REPEAT = 0.5  # seconds after which the time-out is raised again, if badge code has caught it
+MAX_ERROR = 1000  # characters of an exception's text that are kept; longer texts are cut
 
 
 class BadgeFailedError(Exception):
-    """Badge code failed; `failure` says how."""
+    """Badge code failed. `failure` says how."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
@@ -33,36 +33,36 @@ class BadgeFailedError(Exception):
 
 
 class _OverrunError(BaseException):
-    """Raised inside badge code that overruns; no Exception, so that `except Exception` does not stop it."""
+    """Raised inside badge code that overruns. Not an `Exception`, so that `except Exception` does not catch it."""
 
 
 class Observer(Protocol):
-    """Wants to know whose code is running, in case it takes the process with it."""
+    """Learns which badge's code is running, in case it ends the process."""
 
     def asking(self, badge: str, seconds: float, /) -> None:
-        """Code of that badge runs from now on, for so many seconds at most."""
+        """The badge's code starts now. It may take `seconds`."""
 
     def answered(self) -> None:
-        """Badge code has come back."""
+        """The badge's code has returned, or has raised."""
 
 
 _asking = False
 
 
 def is_asking() -> bool:
-    """Whether a badge is being asked at this moment."""
+    """Whether a badge is being asked now."""
     return _asking
 
 
 class Guard:
-    """Calls badge code, at most `seconds` each time, and tells the watch; deferred badges may take `deferred` seconds,
-    where that is given. Enter it around a run of calls:
+    """Calls badge code with a time-out, and reports each call to the observer. Enter it around a series of calls:
 
         with Guard(5.0) as guard:
-            answer = guard.call(badge, lambda: badge.award(**state))
+            awarded = guard.call(badge, lambda: badge.award(**state))
 
-    Time-outs need the main thread (they are a signal's); elsewhere code runs unbounded. One timer ticks through many
-    calls and looks whether it still sees the same one; it rests when it sees none.
+    A call may take `seconds`; one of a deferred badge may take `deferred` seconds, if given. Time-outs need the main
+    thread, because they use a signal; in other threads there is none. One timer serves many calls: at each tick it
+    checks whether the same call still runs. It stops when no call runs.
     """
 
     def __init__(self, seconds: float, observer: Observer | None = None, deferred: float | None = None) -> None:
@@ -72,10 +72,10 @@ class Guard:
         self._process = os.getpid()
         self._running = False
         self.excluded: Mapping[str, Failure] = {}
-        """Badges that are not asked at present, each with the failure that stands as its answer."""
+        """The slugs of badges that are not asked for now, each with the failure that is raised instead."""
         self._calls = self._seen = 0
         self._until = 0.0
-        self._armed_for: float | None = None  # the time-out that the timer ticks for, None where it rests
+        self._armed_for: float | None = None  # the time-out that the timer is set for, None if it is stopped
         self._bounded = False
         self._handler_before: Any = None
         self._timer_before = (0.0, 0.0)
@@ -85,7 +85,7 @@ class Guard:
         self._bounded = threading.current_thread() is threading.main_thread()
         if self._bounded:
             self._timer_before = signal.setitimer(signal.ITIMER_REAL, 0)
-            self._handler_before = signal.signal(signal.SIGALRM, self._ring)
+            self._handler_before = signal.signal(signal.SIGALRM, self._on_tick)
         return self
 
     def __exit__(
@@ -98,10 +98,10 @@ class Guard:
             signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
 
     def call(self, badge: Badge, work: Callable[[], T], /, folder: str | None = None, *, asking: bool = True) -> T:
-        """What `work()` returns. Raises `BadgeFailedError` for whatever it raises, `SystemExit` too.
+        """Return what `work()` returns. Raises `BadgeFailedError` for everything that it raises, also `SystemExit`.
 
-        A failure is placed at the innermost line of the badge's folder, or of the one that is given. Without `asking`
-        it is not the badge's answer that is wanted.
+        The failure names the innermost line of code in `folder`, which is the badge's own by default. Pass
+        `asking=False` for code that does not evaluate the badge, such as a receiver.
         """
         global _asking
         if self.excluded and asking and badge.slug in self.excluded:
@@ -120,16 +120,16 @@ class Guard:
                 return work()
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-                    raise  # a person's, not the badge's
+                    raise  # a person pressed Ctrl-C; not the badge's failure
                 if isinstance(error, MemoryError):
                     end_without_memory()
                 raise BadgeFailedError(self._failure(error, badge, folder)) from error
-        except _OverrunError as error:  # the text of what it raised takes too long in its turn
+        except _OverrunError as error:  # making the text of its exception took too long, too
             raise BadgeFailedError(self._failure(error, badge, folder)) from error
         finally:
             self._running = _asking = False
-            if os.getpid() != self._process:  # Python notes no fork of C code
-                os._exit(0)  # a child that badge code forked has come back: it must not go on as us
+            if os.getpid() != self._process:  # Python does not notice a fork in C code
+                os._exit(0)  # this is a child process that badge code forked; it must not continue as us
             if observer is not None:
                 observer.answered()
 
@@ -139,7 +139,7 @@ class Guard:
             tick = max(SHORTEST_TICK, min(self._seconds / TICKS, REPEAT))
             signal.setitimer(signal.ITIMER_REAL, tick, tick)
 
-    def _ring(self, signum: int, frame: FrameType | None) -> None:
+    def _on_tick(self, signum: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if not self._running:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -158,7 +158,10 @@ class Guard:
 
 
 def error_line(error: BaseException) -> str:
-    """`ZeroDivisionError: division by zero`, in one line of bounded length, whatever its text does."""
+    """Return an exception as one line of limited length: `ZeroDivisionError: division by zero`.
+
+    If making its text raises, the line says so.
+    """
     try:
         text = str.__str__(str(error))
     except _OverrunError:

@@ -1,6 +1,6 @@
-"""Bounds that a child sets itself before it loads badge code: how much memory it may take, and hands off the database.
+"""Limits that a child process sets for itself before it loads badge code: on memory, and on access to the database.
 
-They keep accidents small. They are no protection from intentions: badge code runs with its caller's rights.
+They limit accidents. They do not stop an attacker: badge code runs with its caller's rights.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-OUT_OF_MEMORY = 72  # the exit status of a child in which badge code asked for more memory than it may have
+OUT_OF_MEMORY = 72  # the exit status of a child in which badge code used more memory than it may
 
 _memory_is_bounded = False
 
 
 def confine(db: str, mebibytes: int, ours: Callable[[], bool]) -> None:
-    """Bound the memory of this process, and let nobody but ourselves open the database `db` for writing: those for whom
-    `ours()` is true at that moment.
+    """Limit the memory of this process, in MiB, and refuse to open the database `db` for writing.
+
+    Opening it is allowed while `ours()` is true. Badge code that tries gets a `PermissionError`.
     """
     global _memory_is_bounded
     import resource
 
-    # Of data where the system counts that (Linux), else of addresses.
+    # Linux counts the data of a process. On other systems, limit its address space.
     kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
     most = mebibytes * 1024 * 1024
     _, hard = resource.getrlimit(kind)
@@ -40,7 +41,7 @@ def confine(db: str, mebibytes: int, ours: Callable[[], bool]) -> None:
 
 
 def end_without_memory() -> None:
-    """End this process where its memory is bounded: what took too much of it may be held for good."""
+    """End this process if its memory is limited: what used it up may never be freed."""
     if _memory_is_bounded:
         os._exit(OUT_OF_MEMORY)
 
@@ -49,7 +50,7 @@ def _would_write(name: object, db: str) -> bool:
     from urllib.parse import unquote
 
     try:
-        path = os.fsdecode(name)  # type: ignore[arg-type]  # whatever badge code gave
+        path = os.fsdecode(name)  # type: ignore[arg-type]  # badge code may give anything
         if path.startswith("file:"):
             path, _, query = path.removeprefix("file:").partition("?")
             if "mode=ro" in query.split("&"):

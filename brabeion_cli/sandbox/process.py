@@ -1,4 +1,4 @@
-"""A forked process that answers requests over a pipe, and that its parent outlives, whatever it does."""
+"""A child process that answers requests over a pipe. Its parent process survives whatever the child does."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from brabeion_cli.sandbox.channel import CLOSED_DESCRIPTORS, HEADER, Channel, pa
 from brabeion_cli.sandbox.limits import OUT_OF_MEMORY
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
-GRACE = 2.0  # seconds that a badge gets beyond its time-out before its process is killed
-GLANCE = 0.2  # seconds between two looks at whether a silent child still lives
+GRACE = 2.0  # seconds from a badge's time-out until its process is killed
+GLANCE = 0.2  # seconds between two checks whether a silent child is still alive
 
 
-START = 120.0  # seconds in which a child has loaded the badges, and found the database free
+START = 120.0  # seconds that a child may take to load the badges and to open the database
 
 
 class ChildDiedError(Exception):
-    """The child ended, or closed its pipe, in mid-request; the text says how."""
+    """The child ended, or closed its pipe, before it answered. The text says how."""
 
 
 class ChildOverranError(Exception):
-    """No answer in time."""
+    """The child did not answer in time."""
 
 
 class ChildProcess:
-    """Forks at once; the child runs `serve(channel)` and ends.
+    """A child process. It is forked at once, runs `serve(channel)`, and ends. Raises `LostProcessError` if it cannot.
 
-    The child is a session of its own, so that whatever it starts can be killed with it, and Ctrl-C reaches only the
-    parent. Its stdin is empty, and what it prints goes to stderr. It inherits no open database.
+    It has its own session, so that what it starts can be killed with it, and Ctrl-C reaches only the parent process.
+    Its stdin is empty. What it prints goes to stderr. Fork it while no database is open.
     """
 
     _parents_ends: set[int] = set()
@@ -49,7 +49,7 @@ class ChildProcess:
         except OSError as error:
             raise LostProcessError(f"cannot start a process: {error.strerror}. Try again") from error
         _flush()
-        # A signal between the fork and the child's own handlers would unwind the parent's code in the child.
+        # A signal that comes before the child sets its own handlers would unwind the parent's code in the child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             self.pid = _fork()
@@ -66,11 +66,11 @@ class ChildProcess:
         self._death: str | None = None
 
     def fileno(self) -> int:
-        """For `select`: readable when an answer waits, or the child has died."""
+        """Return a descriptor for `select`. It is readable if there is an answer, or if the child has died."""
         return self._answers
 
     def send(self, request: Any) -> None:
-        """Send a request. A child that died in the meantime is noticed when its answer is awaited."""
+        """Send a request. If the child has died, this returns, and `receive` raises."""
         rest = packed(request)
         os.set_blocking(self._requests, False)
         while rest:
@@ -81,11 +81,11 @@ class ChildProcess:
                     continue
                 except BrokenPipeError:
                     return
-            elif self._has_ended():  # and something that it started holds the pipe open
+            elif self._has_ended():  # but something that it started holds the pipe open
                 return
 
     def receive(self, seconds: float | None = None) -> Any:
-        """The next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
+        """Wait for the next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while (answer := self._complete()) is None:
             rest = GLANCE if deadline is None else min(GLANCE, deadline - time.monotonic())
@@ -95,13 +95,13 @@ class ChildProcess:
                     raise ChildDiedError(self.end())
                 self._buffer += received
             elif self._has_ended() and not select.select([self._answers], [], [], 0)[0]:
-                raise ChildDiedError(self.end())  # something that it started still holds the pipe open
+                raise ChildDiedError(self.end())  # but something that it started holds the pipe open
             elif deadline is not None and time.monotonic() >= deadline:
                 raise ChildOverranError
         return answer[0]
 
     def end(self) -> str:
-        """Let an idle child go, kill a busy one and all that either started; say how it ended."""
+        """Let an idle child end, kill a busy one, and kill all that it started. Return how it ended."""
         if self._requests in self._parents_ends:
             started = _descendants(self.pid)
             for fd in (self._requests, self._answers):
@@ -109,7 +109,7 @@ class ChildProcess:
                 os.close(fd)
             ended = self._has_ended(patience=GLANCE)
             self._kill_group()
-            for pid in started:  # in a session of their own, perhaps
+            for pid in started:  # they may have their own session
                 _kill(os.kill, pid)
             if not ended:
                 os.waitpid(self.pid, 0)
@@ -117,7 +117,7 @@ class ChildProcess:
         return self._death or ""
 
     def kill(self) -> None:
-        """End the child at once, and all that it started."""
+        """Kill the child at once, and all that it started."""
         started = _descendants(self.pid)
         self._kill_group()
         for pid in started:
@@ -161,7 +161,7 @@ def _kill(how: Callable[[int, int], None], pid: int) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    """What a process has started, and what that has, as far as the system tells (Linux)."""
+    """Return the child processes of a process, and theirs. Empty if the system does not list them (Linux does)."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             children = [*map(int, file.read().split())]
@@ -178,7 +178,7 @@ def _fork() -> int:
 
 
 def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
-    """The child's life; never returns into the code that forked it."""
+    """Run the child process and end it. Never returns to the code that forked it."""
     status = 70
     try:
         os.setsid()
@@ -192,7 +192,7 @@ def _run(serve: Callable[[Channel], None], channel: Channel) -> None:
         serve(channel)
         status = 0
     except (EOFError, BrokenPipeError):
-        status = 0  # the parent is gone, or wants no more
+        status = 0  # the parent process has ended, or has closed its end
     except BaseException as error:
         import traceback
 

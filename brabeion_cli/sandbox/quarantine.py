@@ -1,4 +1,4 @@
-"""The quarantine: badges that ended their process are not asked again, so that the rest of the work gets done."""
+"""The quarantine: a badge that ended its process is not asked again, so that the rest of the work gets done."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import NamedTuple
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.sandbox.supervisor import BadgeDiedError
 
-MAX_KILLS = 3  # processes that a badge may end in one run, after which it is not asked any more
+MAX_KILLS = 3  # processes that a badge may end in one run; after that it is not asked at all
 
 
 class Exclusions(NamedTuple):
-    """The badges that are not to be asked, each with the failure that stands as its answer."""
+    """The badges that are not asked, each with the failure to report instead.
+
+    `at_lines` has them for the lines where a badge ended a process, `elsewhere` for all other lines.
+    """
 
     at_lines: Mapping[int, Mapping[str, Failure]] = {}
     elsewhere: Mapping[str, Failure] = {}
 
     def at(self, line: int) -> Mapping[str, Failure]:
-        """Those at a line of the work: a line of a file, or an event by its number."""
+        """Return the badges that are not asked at a line: the number of a line in a file, or of an event."""
         return self.at_lines.get(line, self.elsewhere)
 
 
 class Quarantine:
-    """Counts the deaths of one run: a badge is not asked again at the line where it ended a process; after
-    `MAX_KILLS` of them, nowhere.
+    """Counts the processes that badges end in one run.
+
+    A badge is not asked again at a line where it ended a process. After `MAX_KILLS` processes it is not asked at all.
     """
 
     def __init__(self) -> None:
@@ -34,7 +38,7 @@ class Quarantine:
         self._everywhere: dict[str, Failure] = {}
 
     def add(self, death: BadgeDiedError) -> None:
-        """Note a death."""
+        """Count a process that a badge ended."""
         self._at_lines.setdefault(death.line, {})[death.slug] = death.failure
         self._kills[death.slug] += 1
         if self._kills[death.slug] >= MAX_KILLS:
@@ -44,6 +48,6 @@ class Quarantine:
 
     @property
     def exclusions(self) -> Exclusions:
-        """What a new process has to know."""
+        """The badges that the next process must not ask."""
         at_lines = {line: self._everywhere | badges for line, badges in self._at_lines.items()}
         return Exclusions(at_lines, dict(self._everywhere))

@@ -1,4 +1,4 @@
-"""Shared memory in which a child notes whose code it is running, for its parent to find when it dies."""
+"""Shared memory where a child process notes which badge's code it runs. Its parent process reads it if it dies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 
 class Score(NamedTuple):
-    """How many calls of badge code there were; the line that the child is at; the badge whose code runs (None: none),
-    and the seconds that it may take.
+    """What the child process noted.
+
+    `calls` is the number of calls of badge code so far. `line` is where the child is in its work. `slug` is the badge
+    whose code runs, or None if none does; it may take `seconds`.
     """
 
     calls: int
@@ -20,21 +22,21 @@ class Score(NamedTuple):
 
 
 class Scoreboard:
-    """Make it before the fork. The child writes `line`, `asking` and `answered`; the parent reads."""
+    """Make it before the fork. The child sets `line` and calls `asking` and `answered`; the parent calls `read`."""
 
-    LAYOUT = struct.Struct("<QQd101s")  # calls so far, line, seconds, slug as Pascal wrote it (no length: nobody's)
+    LAYOUT = struct.Struct("<QQd101s")  # calls so far, line, seconds, slug with its length first (0: none)
     LENGTH_AT = struct.calcsize("<QQd")
 
     def __init__(self) -> None:
         self.check: Callable[[], None] = lambda: None
-        """Called after each piece of badge code, while it is still to blame."""
+        """Called after each call of badge code. If it ends the process, that badge gets the blame."""
         self._memory = mmap.mmap(-1, self.LAYOUT.size)
         self._slugs: dict[str, bytes] = {}
         self._calls = 0
         self.line = 0
 
     def asking(self, badge: str, seconds: float) -> None:
-        """Code of that badge runs from now on, for so many seconds at most."""
+        """Note that the badge's code starts now, and may take `seconds`."""
         self._calls += 1
         slug = self._slugs.get(badge)
         if slug is None:
@@ -42,12 +44,12 @@ class Scoreboard:
         self.LAYOUT.pack_into(self._memory, 0, self._calls, self.line, seconds, slug)
 
     def answered(self) -> None:
-        """It has come back."""
+        """Note that the badge's code has returned, or has raised."""
         self.check()
         self._memory[self.LENGTH_AT] = 0
 
     def read(self) -> Score:
-        """What the child has noted."""
+        """Return what the child process has noted."""
         calls, line, seconds, packed = self.LAYOUT.unpack_from(self._memory)
         (slug,) = struct.unpack("101p", packed)
         return Score(calls, line, seconds, slug.decode() or None)

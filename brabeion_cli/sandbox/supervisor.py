@@ -1,4 +1,4 @@
-"""A child that runs badge code, and that is replaced when a badge takes it along: who did it is known."""
+"""Supervises a child process that runs badge code, and finds out which badge ended it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brabeion_cli.sandbox.scoreboard import Scoreboard
 
 
 class BadgeDiedError(Exception):
-    """A badge ended the child, or hung in it beyond all time-outs; `line` is what the child was at."""
+    """A badge ended the child process, or hung so that it had to be killed. `line` is where the child was."""
 
     def __init__(self, line: int, slug: str, failure: Failure) -> None:
         super().__init__(failure.error)
@@ -25,7 +25,10 @@ class BadgeDiedError(Exception):
 
 
 class Supervisor:
-    """Runs `main(scoreboard, channel)` in a child; kills it where badge code takes longer than the scoreboard says."""
+    """Runs `main(scoreboard, channel)` in a child process. Kills it if badge code takes longer than it may.
+
+    After a child has ended, `start` starts another one.
+    """
 
     def __init__(self, main: Callable[[Scoreboard, Channel], None]) -> None:
         self._main = main
@@ -34,23 +37,24 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether there is a child."""
+        """Whether there is a child process."""
         return self._child is not None
 
     def start(self) -> Any:
-        """Start the child; what it says when it is ready. Raises `BrabeionError`s."""
+        """Start the child process, and return its first answer, which says that it is ready. Raises `BrabeionError`."""
         self._scoreboard = Scoreboard()
         self._child = ChildProcess(partial(self._main, self._scoreboard))
         return await_ready(self._child)
 
     def send(self, request: Any) -> None:
-        """Send a request to the child that was started."""
+        """Send a request to the child process, which must have been started."""
         assert self._child is not None
         self._child.send(request)
 
     def answer(self) -> Any:
-        """The child's next answer. Raises what the child raised; or, when it is no more, `BadgeDiedError`, or
-        `LostProcessError` where no badge was running.
+        """Wait for the next answer. Raises the `BrabeionError` that the child process sent instead.
+
+        If the child has ended, raises `BadgeDiedError`, or `LostProcessError` if no badge code was running.
         """
         try:
             answer = self._next()
@@ -67,13 +71,13 @@ class Supervisor:
         return answer
 
     def left(self) -> Iterator[Any]:
-        """Answers that are there already."""
+        """Yield the answers that have already come, without waiting."""
         with contextlib.suppress(ChildDiedError, ChildOverranError):
             while self._child is not None:
                 yield self._child.receive(0)
 
     def close(self) -> None:
-        """End the child; what it was in the middle of is rolled back."""
+        """End the child process. What it has not committed is rolled back."""
         if self._child is not None:
             self._child.end()
             self._child = None
@@ -94,8 +98,9 @@ class Supervisor:
 
 
 def await_ready(child: ChildProcess, stopped: Callable[[], bool] = lambda: False) -> Any:
-    """The first answer of a child; None where `stopped()` says so before. Raises what the child raised, or
-    `BadgeLoadError` where a badge module ended it or takes too long.
+    """Wait for the first answer of a child process, and return it. None if `stopped()` becomes true before.
+
+    Raises the `BrabeionError` that the child sent, or `BadgeLoadError` if a badge module ended it or took too long.
     """
     deadline = time.monotonic() + process.START
     while not stopped():
