@@ -1,4 +1,4 @@
-"""`db backup`, `db verify` and recounting: copies that can be trusted, and whether the store can."""
+"""Copies a store that is in use (`db backup`)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from brabeion_cli.errors import FileProblemError, StoreFullError
 
 
 def backup(database: Database, source: str, path: str, *, overwrite: bool = False) -> int:
-    """Copy the store, as it is at one moment, while others go on writing; return the copy's size in bytes.
+    """Copy the store as of one moment, while others go on writing. Returns the copy's size in bytes.
 
-    The copy is complete under its name, or not there at all. Raises `FileProblemError`.
+    The file at `path` is either complete or not there. Raises `FileProblemError`, or `StoreFullError` if the disk is
+    full.
     """
     if os.path.exists(path) and not overwrite:
         raise FileProblemError(f"{path} is there already; nothing was written. Choose another name, or say --overwrite")
@@ -49,7 +50,7 @@ def backup(database: Database, source: str, path: str, *, overwrite: bool = Fals
 
 
 def _sync(path: str) -> None:
-    """What was written to a file, or the names in a folder, survives a power cut from now on."""
+    """Make a file's content, or the names in a folder, survive a power cut."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

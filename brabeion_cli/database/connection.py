@@ -1,4 +1,4 @@
-"""SQLite with our manners: a fair wait for the write lock, a full disk that says so, errors as ours."""
+"""SQLite with a fair wait for the write lock, and with its errors turned into brabeion's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _opening = False
 
 
 def is_opening() -> bool:
-    """Whether it is brabeion that opens a database at this moment, and not badge code."""
+    """Whether brabeion itself, and not badge code, is opening a database now."""
     return _opening
 
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """A block in which it is brabeion that opens the database."""
+    """Mark a block in which brabeion itself opens the database."""
     global _opening
     _opening = True
     try:
@@ -34,42 +34,43 @@ def opening() -> Iterator[None]:
 
 T = TypeVar("T")
 
-#: Users come at random, and so do the pages of the indexes that begin with one: with more than SQLite takes by default,
-#: a page is read and written less often.
+#: Events come from users in random order, so they touch the index pages in random order. With a larger cache than
+#: SQLite's default, each page is read and written less often.
 CACHE = 4 * 1024  # KiB of pages in memory
-LOG = 4000  # pages in the write-ahead log, after which they go into the file
+LOG = 4000  # pages in the write-ahead log before they are moved to the file
 
 PATIENCE = 30.0  # seconds to wait for the write lock
-PAUSE = (0.001, 0.008)  # seconds between two tries, drawn at random
+PAUSE = (0.001, 0.008)  # shortest and longest pause between two tries, in seconds; drawn at random
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-LOCKED = (sqlite3.OperationalError, peewee.OperationalError)  # peewee's where it opens the connection or begins
+LOCKED = (sqlite3.OperationalError, peewee.OperationalError)  # peewee's when it connects or starts a transaction
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-UNDECODABLE = "Could not decode to UTF-8"  # Python's own error, without a code
-# Where the system refuses to let a file grow (quota, ulimit) SQLite calls it an I/O error, not a full disk.
+UNDECODABLE = "Could not decode to UTF-8"  # an error of Python's sqlite3 module, without a code
+# If the system does not let a file grow (quota, ulimit), SQLite reports an I/O error, not a full disk.
 CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 
 
 class Database(peewee.SqliteDatabase):
-    """A SQLite file that is there. Every transaction is IMMEDIATE.
+    """A SQLite file. Every transaction is IMMEDIATE. The file must exist, except with `create`.
 
-    SQLite's own wait (`busy_timeout`) backs off and starves: asking again every few milliseconds, at random, gives
-    sixteen writers a worst wait of a third of a second where it gave seven seconds.
+    `patience` is how long to wait for the write lock, in seconds. SQLite's own wait (`busy_timeout`) backs off, and
+    writers starve. Retrying at random every few milliseconds cuts the worst wait of sixteen writers from seven seconds
+    to a third of a second.
     """
 
     def __init__(self, path: str, patience: float = PATIENCE, *, create: bool = False) -> None:
         self.patience = patience
         self._keeps_log = False
-        self._raw: sqlite3.Connection | None = None  # peewee's own way to it takes as long as a short statement
+        self._raw: sqlite3.Connection | None = None  # peewee's own lookup takes as long as a short statement
         mode = "rwc" if create else "rw"
-        # Of the connection: they write nothing.
+        # These are settings of the connection. They write nothing to the file.
         pragmas = {
             "synchronous": "FULL", "foreign_keys": 1, "cache_size": -CACHE, "wal_autocheckpoint": LOG,
         }  # fmt: skip
         escaped = "".join(f"%{byte:02x}" if byte in b"%?#" or byte > 127 else chr(byte) for byte in os.fsencode(path))
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
 
-    def _connect(self) -> Any:  # peewee calls it where it opens a connection
+    def _connect(self) -> Any:  # peewee calls this to open a connection
         with opening():
             self._raw = super()._connect()  # type: ignore[misc]  # its stubs lack it
         return self._raw
@@ -79,8 +80,8 @@ class Database(peewee.SqliteDatabase):
         return super().close()
 
     def write_transaction(self) -> AbstractContextManager[Any]:
-        """One short IMMEDIATE transaction: all of the block, or nothing."""
-        if not self._keeps_log:  # a copy that was only read stays as it is
+        """A block in one short IMMEDIATE transaction: everything in it is written, or nothing."""
+        if not self._keeps_log:  # only when writing: a file that is only read stays unchanged
             self.pragma("journal_mode", "wal")
             self._keeps_log = True
         return self.atomic()
@@ -89,34 +90,35 @@ class Database(peewee.SqliteDatabase):
         self._patiently(lambda: super(Database, self).begin(lock_type))
 
     def execute_sql(self, sql: str, params: Any = None) -> sqlite3.Cursor:
-        # Past peewee, whose wrapping takes as long as a short statement. Errors stay sqlite3's.
+        # This bypasses peewee, whose wrapper takes as long as a short statement. So errors are sqlite3's own.
         try:
             return self.raw().execute(sql, params or ())
         except LOCKED as error:
             if primary_code(error) not in BUSY:
                 raise
-        except UnicodeDecodeError as error:  # SQLite's message quotes damaged text
+        except UnicodeDecodeError as error:  # SQLite's error message quotes damaged text
             raise _malformed(error) from error
         return self._patiently(lambda: self.raw().execute(sql, params or ()))
 
     def raw(self) -> sqlite3.Connection:
-        """The connection below peewee."""
+        """The sqlite3 connection that peewee uses."""
         connection: sqlite3.Connection = self._raw or self.connection()  # type: ignore[no-untyped-call]
         return connection
 
     def data_version(self) -> tuple[object, int]:
-        """The connection, and a number that changes when another connection has written."""
+        """The connection, and a number that changes when another connection writes."""
         connection = self.raw()
         return connection, connection.execute("PRAGMA data_version").fetchone()[0]
 
     def rollback(self) -> None:
-        # On a full disk SQLite has rolled back already; a second ROLLBACK would hide the reason.
+        # If the disk is full, SQLite has already rolled back. A second ROLLBACK would fail and hide the reason.
         if self.raw().in_transaction:
             super().rollback()
 
     def rewrite(self) -> bool:
-        """Write the file anew, without a trace of what was deleted, and empty the write-ahead log; False where others
-        read in the log for as long as we wait.
+        """Rewrite the file without a trace of what was deleted, and empty the write-ahead log.
+
+        Returns False if others still read from the log after `patience` seconds.
         """
         self.execute_sql("VACUUM")
         deadline = time.monotonic() + self.patience
@@ -148,21 +150,21 @@ def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
 
 
 def error_code(error: BaseException) -> int:
-    """SQLite's extended result code behind an exception of peewee or sqlite3; 0 where there is none."""
-    while (original := getattr(error, "orig", None)) is not None:  # peewee wraps an error of connect() twice
+    """SQLite's extended result code behind an exception of peewee or sqlite3; 0 if it has none."""
+    while (original := getattr(error, "orig", None)) is not None:  # peewee wraps errors of connect() twice
         error = original
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code
 
 
 def primary_code(error: BaseException) -> int:
-    """SQLite's result code without the details in its upper bits."""
+    """SQLite's result code, without the details in the upper bits."""
     return error_code(error) & 0xFF
 
 
 @contextmanager
 def errors_as_ours(path: str) -> Iterator[None]:
-    """Turns whatever SQLite raises inside into a `StoreError` that says what to do."""
+    """A block whose SQLite errors are raised as a `StoreError` that says what to do."""
     try:
         yield
     except (peewee.DatabaseError, peewee.InterfaceError, sqlite3.Error) as error:
@@ -170,7 +172,7 @@ def errors_as_ours(path: str) -> Iterator[None]:
 
 
 def store_error(error: BaseException, path: str) -> StoreError:
-    """The error of ours behind one of SQLite's."""
+    """The `StoreError` for an error of SQLite."""
     code = primary_code(error)
     if code in BUSY:
         return StoreBusyError(f"{path} is busy: others held its write lock for too long. Try again")

@@ -1,4 +1,4 @@
-"""Whether a database can be trusted: its pages, its schema, its rows; and its kept totals, counted again."""
+"""Checks a database's pages, schema and rows (`db verify`), and recounts its totals (`db migrate --recount`)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MAX_PROBLEMS = 20
 
 
 def recount(database: Database) -> None:
-    """Count the kept totals anew, whatever they were."""
+    """Count the stored totals and the late events again."""
     with database.write_transaction():
         for statement in (*totals.RECOUNT, *late_counts.recount()):
             database.execute_sql(statement)
 
 
 def problems(database: Database) -> Iterator[str]:
-    """What is wrong with the store: its pages, its schema, its rows. Nothing where it is sound.
+    """What is wrong with the store, a line each. No lines if it is sound.
 
-    Rows are read only where pages and schema are sound: what they say is not to be trusted otherwise.
+    Rows are checked only if pages and schema are sound, because otherwise they cannot be trusted.
     """
     try:
         lines = [line for (line,) in database.execute_sql(f"PRAGMA integrity_check({MAX_PROBLEMS})")]
@@ -37,7 +37,7 @@ def problems(database: Database) -> Iterator[str]:
 
 
 def schema_problems(database: Database) -> Iterator[str]:
-    """Tables and indexes that are missing or differ."""
+    """Tables, indexes and triggers that are missing or differ, a line each."""
     query = "SELECT name, type || tbl_name || coalesce(sql, '') FROM sqlite_master"
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
         for statement in migrations.statements():

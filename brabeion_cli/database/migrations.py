@@ -1,6 +1,6 @@
-"""The schema's versions: the files of `versions/`, each of which leads from the version before to its own.
+"""The schema's versions. Each file in `versions/` migrates the version before to its own.
 
-A released file is frozen. Never change one: add the next, and raise `SCHEMA_VERSION`.
+Never change a released file. Add the next one and raise `SCHEMA_VERSION`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def files() -> list[str]:
 
 
 def statements(after: int = 0, until: int | None = None) -> Iterator[str]:
-    """The SQL that leads from version `after` (0: an empty database) to version `until` (None: the newest)."""
+    """The SQL that migrates version `after` (0: an empty database) to version `until` (None: the newest)."""
     for path in files()[after : SCHEMA_VERSION if until is None else until]:
         with open(path, encoding="utf-8") as file:
             yield from split(file.read())
 
 
 def split(script: str) -> Iterator[str]:
-    """The statements of a script. Comments stand before a statement, on lines of their own."""
+    """The statements of a script, without the comments before them. A comment must be on a line of its own."""
     statement = ""
     for line in script.splitlines(keepends=True):
         if not statement and (line.startswith("--") or not line.strip()):

@@ -1,6 +1,6 @@
-"""The tables, as people may read them with any SQLite tool. Times are ISO 8601 text in UTC, levels count from 1.
+"""The tables. Times are ISO 8601 text in UTC, and levels count from 1. Any SQLite tool can read them.
 
-The models belong to no database: `Store.ask` binds a query to the one that is meant.
+The models belong to no database. `Store.ask` binds a query to one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from peewee import SQL, AutoField, CompositeKey, ForeignKeyField, IntegerField, 
 
 
 class EventRow(Model):
-    """The journal: what happened, in the order in which it was recorded."""
+    """An event of the journal. `number` gives the order in which events were recorded."""
 
     number = AutoField()
     name = TextField()
@@ -17,9 +17,9 @@ class EventRow(Model):
     at = TextField()
     id = TextField(null=True, unique=True)  # the caller's
     state = TextField()  # JSON
-    tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth of its user and name, when it was recorded
-    late = IntegerField(constraints=[SQL("DEFAULT 0")])  # 1: a later one of its user and name was recorded before
-    late_tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # how many of the tally were late
+    tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # events of its user and name up to it, when it was recorded
+    late = IntegerField(constraints=[SQL("DEFAULT 0")])  # 1: recorded after one of its user and name with a later time
+    late_tally = IntegerField(constraints=[SQL("DEFAULT 0")])  # how many of the tally are late
 
     class Meta:
         name = "event"  # of its indexes
@@ -31,13 +31,13 @@ EventRow.add_index(SQL('CREATE INDEX "event_late" ON "events" ("user", "name", "
 
 
 class AwardRow(Model):
-    """Who holds what. A row stays when it is revoked, so that the award is not given again."""
+    """An award. Its row stays when it is revoked, so that it is not awarded again."""
 
     user = TextField()
     badge = TextField()
     level = IntegerField()
-    key = TextField(default="")  # "" where there is none: NULLs would never be equal
-    occasion = IntegerField(default=0)  # the event's number, for a `multiple` badge without a key
+    key = TextField(default="")  # "" if there is none, because NULLs are never equal
+    occasion = IntegerField(default=0)  # tells awards of a `multiple` badge without a key apart; else 0
     awarded_at = TextField()
     event = ForeignKeyField(EventRow, column_name="event_number", null=True, index=False)
     given_by = TextField(null=True)
@@ -45,12 +45,12 @@ class AwardRow(Model):
     revoked_at = TextField(null=True)
     revoked_by = TextField(null=True)
     revoked_because = TextField(null=True)
-    position = IntegerField(constraints=[SQL("DEFAULT 0")])  # the how-manieth award of its event; 0: by hand
+    position = IntegerField(constraints=[SQL("DEFAULT 0")])  # among the awards of its event, from 1; 0: by hand
 
     class Meta:
         name = "award"  # of its indexes
         table_name = "awards"
-        # "Nothing is awarded twice" is this key, not a look before the insert.
+        # This key, not a query before the insert, makes sure that nothing is awarded twice.
         primary_key = CompositeKey("user", "badge", "level", "key", "occasion")
         without_rowid = True
         indexes = ((("event", "position"), False),)
@@ -58,21 +58,22 @@ class AwardRow(Model):
 
 
 class TaskRow(Model):
-    """Deferred evaluations. A task that is done is gone.
+    """A deferred evaluation. Its row is deleted when it is done.
 
-    `due_at` is when it may be claimed: for a task that a worker holds, when its lease runs out; NULL for a dead one.
+    `due_at` is when a worker may claim it. If a worker holds it, that is when the lease runs out. NULL: the task is
+    dead.
     """
 
-    number = IntegerField(constraints=[SQL("PRIMARY KEY AUTOINCREMENT")])  # numbers are never used again
+    number = IntegerField(constraints=[SQL("PRIMARY KEY AUTOINCREMENT")])  # numbers are never reused
     event = ForeignKeyField(EventRow, column_name="event_number")
     badge = TextField()
-    state = TextField(null=True)  # what freeze() returned; NULL: the event's own
+    state = TextField(null=True)  # what freeze() returned; NULL: use the event's state
     attempts = IntegerField(default=0)
     due_at = TextField(null=True, index=True)
-    token = TextField(null=True)  # of the worker that holds it
+    token = TextField(null=True)  # of the claim that holds it
     error = TextField(null=True)
     error_at = TextField(null=True)  # file and line
-    award = TextField(null=True)  # what it is about, where that is an award and not the event itself; JSON
+    award = TextField(null=True)  # JSON of the award that it is about; NULL: it is about the event
 
     class Meta:
         name = "task"  # of its indexes
@@ -84,7 +85,7 @@ TaskRow.add_index(SQL('CREATE INDEX "task_held" ON "tasks" ("due_at") WHERE toke
 
 
 class PruneRow(Model):
-    """Of the events of this name those before that moment were deleted, but for a few."""
+    """Events of this name before that moment were deleted, except the few that are still needed."""
 
     name = TextField(primary_key=True)
     before = TextField()
@@ -94,12 +95,12 @@ class PruneRow(Model):
 
 
 class StandingRow(Model):
-    """A user with an event or an award, and totals of the awards that are held. SQLite keeps it."""
+    """A user with an event or an award, and totals of the awards that the user holds. Triggers keep it up to date."""
 
     user = TextField(primary_key=True)
     awards = IntegerField()
     badges = IntegerField()  # different ones
-    last_awarded_at = TextField()  # "" where there are none
+    last_awarded_at = TextField()  # "" if the user holds none
 
     class Meta:
         table_name = "standings"
@@ -110,7 +111,10 @@ StandingRow.add_index(SQL('CREATE INDEX "standing_order" ON "standings" ("awards
 
 
 class HolderRow(Model):
-    """How many users hold a level of a badge; for the badge "" and level 0, how many there are. SQLite keeps it."""
+    """How many users hold a level of a badge. The row of badge "" and level 0 counts all users.
+
+    Triggers keep it up to date.
+    """
 
     badge = TextField()
     level = IntegerField()
@@ -123,11 +127,14 @@ class HolderRow(Model):
 
 
 class LateCountRow(Model):
-    """How many events of a user and name came late, of those of a month, a day and so on, where they are many."""
+    """How many late events of a user and name are dated in one month, day, hour, minute or second.
+
+    Only for users with many late events of that name.
+    """
 
     user = TextField()
     name = TextField()
-    length = IntegerField()  # of the moment: 7 for a month, 10 for a day, 13, 16, 19 for a second
+    length = IntegerField()  # of `moment`: 7 for a month, 10 day, 13 hour, 16 minute, 19 second
     moment = TextField()
     events = IntegerField()
 

@@ -1,4 +1,4 @@
-"""What holds in the rows of every sound store, and what SQLite cannot know of them."""
+"""Rules for the rows of a sound store that SQLite itself does not check."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from brabeion_cli.domain.events import MAX_NAME
 
 
 class Kind(NamedTuple):
-    """What a column holds, and whether a value is that. Bytes of a text that are no UTF-8 come as lone surrogates."""
+    """What a column must hold: `what` says it in words, `holds` checks a value.
+
+    Bytes of a text that are not UTF-8 come as lone surrogates.
+    """
 
     what: str
     holds: Callable[[Any], bool]
 
 
 def or_null(kind: Kind) -> Kind:
-    """NULL, or what `kind` says."""
+    """A kind that also allows NULL."""
     return Kind(f"{kind.what} or NULL", lambda value: value is None or kind.holds(value))
 
 
@@ -112,14 +115,14 @@ COLUMNS: dict[str, dict[str, Kind]] = {
 
 
 def _unlike_counted(key: str, kept: str, counted: str) -> str:
-    """A query for how many rows differ of what is kept and what is counted."""
+    """A query for how many keys have different rows in the query `kept` and in the query `counted`."""
     return (
         f"SELECT count(DISTINCT {key}) FROM (SELECT * FROM (SELECT * FROM ({kept}) EXCEPT SELECT * FROM ({counted})) "
         f"UNION ALL SELECT * FROM (SELECT * FROM ({counted}) EXCEPT SELECT * FROM ({kept})))"
     )
 
 
-#: What columns and tables say of each other, as queries for the rows that contradict.
+#: Rules between columns and tables: a message, and a query for how many rows break the rule.
 RULES = {
     "awards without their event, or without giver and reason": (
         "SELECT count(*) FROM awards a LEFT JOIN events e ON e.number = a.event_number "
@@ -164,7 +167,7 @@ RULES = {
 
 
 def contradictions(database: Database) -> Iterator[str]:
-    """What is wrong with the rows of a store whose pages and schema are sound."""
+    """What is wrong with the rows, a line each. Call it only if pages and schema are sound."""
     connection = database.raw()
     connection.text_factory = lambda text: text.decode(errors="surrogateescape")
     try:
@@ -182,7 +185,7 @@ def contradictions(database: Database) -> Iterator[str]:
 
 
 def _unlike(connection: sqlite3.Connection, table: str, columns: dict[str, Kind]) -> Counter[str]:
-    """How many values of each column are not of its kind."""
+    """How many values of each column do not fit its kind."""
     unlike: Counter[str] = Counter()
     names = ", ".join(f'"{column}"' for column in columns)
     for row in connection.execute(f"SELECT {names} FROM {table}"):
@@ -193,10 +196,10 @@ def _unlike(connection: sqlite3.Connection, table: str, columns: dict[str, Kind]
 
 
 def _wrong_tallies(connection: sqlite3.Connection) -> int:
-    """How many events have a tally that is not how many there are up to it: all of those in time, and those late ones
-    that were recorded before it.
+    """How many events have a wrong tally.
 
-    Those that are gone may be among them, too: a prune leaves no trace of how many.
+    The tally of an event counts the events of its user and name up to it: all that came in time, and the late ones
+    that were recorded before it. It may also count events that were deleted, because a prune does not record how many.
     """
     rows = connection.execute(
         'SELECT "user", name, number, CAST(tally AS INTEGER), late = 1, CAST(late_tally AS INTEGER), '

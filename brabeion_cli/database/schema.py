@@ -1,4 +1,4 @@
-"""Opens the database of a store: looks what it is before anything is written, creates its tables, or migrates them."""
+"""Opens the database of a store: checks the file before writing anything, then creates or migrates the tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAGIC = b"SQLite format 3\0"
 
 
 class Identity(NamedTuple):
-    """What SQLite's header and catalogue say of a file."""
+    """What the header and the schema of a file say: application id, schema version, number of schema entries."""
 
     application: int
     version: int
@@ -23,7 +23,11 @@ class Identity(NamedTuple):
 
 
 class OpenedDatabase(NamedTuple):
-    """An open database; whether opening it created the tables, and the version that it was migrated from, else None."""
+    """An open database.
+
+    `created` says whether opening it created the tables. `migrated_from` is the version before (0 if there were no
+    tables), or None if nothing was migrated.
+    """
 
     database: connection.Database
     created: bool = False
@@ -31,10 +35,10 @@ class OpenedDatabase(NamedTuple):
 
 
 def open_database(path: str, *, create: bool = False, patience: float = connection.PATIENCE) -> OpenedDatabase:
-    """Open a database, migrating an older one; with `create` a missing or empty file becomes one.
+    """Open a database, and migrate an older one. With `create`, a missing or empty file is made into a database.
 
-    Raises `NoDatabaseError`, `ForeignDatabaseError`, `SchemaVersionError`, all before anything is written; or a
-    `StoreError`.
+    `patience` is how long to wait for the write lock, in seconds. Raises `NoDatabaseError`, `ForeignDatabaseError` or
+    `SchemaVersionError` before anything is written, or a `StoreError`.
     """
     _check_file(path, create)
     database = connection.Database(path, patience, create=create)
@@ -53,7 +57,7 @@ def open_database(path: str, *, create: bool = False, patience: float = connecti
 
 
 def _check_file(path: str, create: bool) -> None:
-    """Refuse what is no database by its first bytes, before SQLite touches it."""
+    """Refuse a file that is not a brabeion database by its first bytes, before SQLite touches it."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise NoDatabaseError(f"the database {path} is not a file: name a SQLite file")
@@ -79,12 +83,12 @@ def _check_file(path: str, create: bool) -> None:
     version, application = struct.unpack(">i4xi", header[60:72])
     if application == APPLICATION_ID and version > migrations.SCHEMA_VERSION:
         raise _too_new(path, version)
-    if application not in (0, APPLICATION_ID):  # 0: perhaps still in the write-ahead log
+    if application not in (0, APPLICATION_ID):  # 0: the id may still be in the write-ahead log
         raise _foreign(path)
 
 
 def _identify(database: connection.Database) -> Identity:
-    # In one (reading) transaction: another process may be creating the tables at this moment.
+    # One read transaction, because another process may be creating the tables now.
     database.execute_sql("BEGIN DEFERRED")
     try:
         tables = database.execute_sql("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -106,8 +110,9 @@ def _check_identity(identity: Identity, path: str, create: bool) -> None:
 
 
 def _migrate(database: connection.Database, path: str) -> int | None:
-    """Bring the schema up to date in one transaction; the version is read again inside it. Returns the version before,
-    or None where another process was first.
+    """Migrate the schema in one transaction. Returns the version before, or None if another process was faster.
+
+    The version is read again inside the transaction.
     """
     with database.write_transaction():
         before = int(database.pragma("user_version"))

@@ -1,4 +1,4 @@
-"""The totals that triggers keep in `standings` and `holders`, counted from the awards and events themselves."""
+"""SQL that counts the totals in `standings` and `holders` from awards and events. Triggers keep them up to date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNTED_HOLDERS = """
     SELECT badge, level, count(DISTINCT "user") AS users FROM awards WHERE revoked_at IS NULL GROUP BY badge, level
     UNION ALL SELECT '', 0, count(*) FROM standings
 """
-#: Counts the totals again, whatever they were.
+#: Statements that count the totals again.
 RECOUNT = (
     "DELETE FROM holders",
     "DELETE FROM standings",

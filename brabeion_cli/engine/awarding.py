@@ -1,4 +1,4 @@
-"""Enters what badges grant; and what an award is, as an event, for badges that listen to awards."""
+"""Enters what badges grant, and makes an award into an event for badges that listen to awards."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.write_cache import WriteCache
 from brabeion_cli.store.award_log import AwardLog, award_state
 
-MAX_DEPTH = 20  # awards that lead to one another, before it is called endless
+MAX_DEPTH = 20  # awards in a row that may lead to one another; a longer chain is taken to be endless
 
 
 class Entered(NamedTuple):
-    """A grant that was entered, and what became of it. `dated_back`: it was held by a later event, and is now dated to
-    this one.
+    """A grant that was entered, and what became of it.
+
+    `dated_back` says whether a later event had earned it and it is now dated to this event.
     """
 
     grant: Grant
@@ -35,10 +36,10 @@ def enter(
     reason: str | None = None,
     belated: bool = False,
 ) -> list[Entered]:
-    """Enter grants that an event earned or a person gives; each that is worth telling.
+    """Enter grants that an event earned or a person gives. Returns those that are worth reporting.
 
-    A lower level that a higher one grants along, and that is held already, is not. With `belated`, later events may
-    have been judged before: an award of theirs is dated back to this one.
+    A lower level that a cumulative badge grants, and that is held already, is not. With `belated`, later events may
+    have been evaluated before this one: if one of them earned the same award, it is dated back to this event.
     """
     entered = []
     for grant in granted:
@@ -51,19 +52,19 @@ def enter(
 
 
 def new_awards(entered: Sequence[Entered], at: str, event_number: int | None = None) -> list[NewAward]:
-    """Those of the entered grants that were not there before."""
+    """The entered grants that are new awards."""
     return [NewAward(each.grant, event_number, at) for each in entered if each.outcome is OutcomeKind.AWARDED]
 
 
 def award_entry(log: AwardLog, grant: Grant, level_name: str | None, entry: JournalEntry) -> JournalEntry:
-    """The event that an award on record is, for badges that listen to `badge_awarded`; `entry` earned it."""
+    """An award on record as a `badge_awarded` event. `entry` is the event that earned it."""
     on_record = log.get(grant)
     assert on_record is not None
     return award_entry_at(on_record.position, grant, level_name, entry)
 
 
 def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: JournalEntry) -> JournalEntry:
-    """The same, for an award whose place among those of the event is known."""
+    """As `award_entry`, for an award whose position among the awards of `entry` is known."""
     return entry._replace(
         name=BADGE_AWARDED,
         user=grant.user,
@@ -74,11 +75,11 @@ def award_entry_at(position: int, grant: Grant, level_name: str | None, entry: J
 
 
 class EndlessAwardsError(Exception):
-    """Awards for awards for awards, without an end."""
+    """Awards lead to awards without an end."""
 
 
 def require_end(entry: JournalEntry) -> None:
-    """Refuse an award that too many others have led to. Raises `EndlessAwardsError`."""
+    """Refuse an award if too many others led to it. Raises `EndlessAwardsError`."""
     if entry.depth > MAX_DEPTH:
         raise EndlessAwardsError(
             f"not asked: an award led to an award {MAX_DEPTH} times in a row; a badge that listens to {BADGE_AWARDED} "

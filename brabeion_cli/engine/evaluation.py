@@ -1,4 +1,4 @@
-"""Asks a badge about one entry of the journal: its state, its history, its answer."""
+"""Evaluates a badge for one entry of the journal: gives it state and history, and checks what it returns."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from brabeion_cli.sandbox.guard import BadgeFailedError
 
 T = TypeVar("T")
 
-CONTAINERS = frozenset((dict, list))  # in a state; nothing else that JSON knows can be changed
+CONTAINERS = frozenset((dict, list))  # the only JSON values that a badge could change
 
 
 class Ask(Protocol):
-    """Runs a piece of work that calls a badge, as `Guard.call` does. Raises `BadgeFailedError`."""
+    """Runs a function that calls a badge, as `Guard.call` does. Raises `BadgeFailedError`."""
 
     def __call__(self, badge: Badge, work: Callable[[], T], /) -> T:
-        """What `work()` returns."""
+        """Returns what `work()` returns."""
 
 
 class EvaluationContext:
-    """An entry, with all that badges are told when they are asked about it.
+    """An entry of the journal, with the state and history that badges get when they are asked about it.
 
-    With `hindsight` they see what was recorded after it, too, as far as it is dated before it.
+    With `hindsight`, badges also see entries that were recorded later but are dated before it.
     """
 
     def __init__(
@@ -46,27 +46,27 @@ class EvaluationContext:
 
     @property
     def occasion(self) -> int:
-        """What makes an award for it another one than for any other entry."""
+        """Tells an award for this entry apart from the same award for another entry."""
         return award_rules.occasion_of(self.entry.number, self.entry.position)
 
     def state(self) -> dict[str, Any]:
-        """What one badge is told, for a call with `**`: that makes it a dictionary of the badge's own."""
+        """The state for one badge. Pass it with `**`, so that the badge gets a dictionary of its own."""
         for name, copy in self._copies:
             self._state[name] = copy()
         return self._state
 
     def thawed(self, frozen: str) -> dict[str, Any]:
-        """The state that the badge's `freeze()` returned."""
+        """The state for a badge whose `freeze()` returned `frozen` (JSON)."""
         return {**serializer.decode(frozen), "user": self.entry.user, "history": self.history}
 
 
 def _is_flat(text: str) -> bool:
-    """Whether a state's JSON has nothing in it that badges could share and change; at a glance, and rather not."""
+    """Whether a state's JSON surely has no object or array within, which badges could share and change."""
     return text.find("{", 1) < 0 and "[" not in text
 
 
 def _copies(state: dict[str, Any]) -> list[tuple[str, Callable[[], Any]]]:
-    """The fields that badges could share and change, each with what makes another copy of its value."""
+    """The fields that badges could share and change, each with a function that makes a new copy of its value."""
     return [(name, _copier(value)) for name, value in state.items() if type(value) in CONTAINERS]
 
 
@@ -75,7 +75,7 @@ def _copier(value: Any) -> Callable[[], Any]:
     if CONTAINERS.isdisjoint(map(type, within)):
         copy: Callable[[], Any] = value.copy
         return copy
-    return partial(marshal.loads, marshal.dumps(value))  # the quickest way to copy what is nested deeper
+    return partial(marshal.loads, marshal.dumps(value))  # the fastest way to copy nested values
 
 
 def frozen_state(badge: Badge, context: EvaluationContext, ask: Ask) -> str:
@@ -83,7 +83,7 @@ def frozen_state(badge: Badge, context: EvaluationContext, ask: Ask) -> str:
     state = context.state()
 
     def kept() -> str:
-        # Encoded under guard, too: what it returns may have methods of its own.
+        # The guard also covers the encoding, because what freeze() returns may have methods of its own.
         answer = badge.freeze(**state)
         if isinstance(answer, Mapping):
             answer = {key: value for key, value in answer.items() if key not in ("user", "history")}
@@ -93,9 +93,9 @@ def frozen_state(badge: Badge, context: EvaluationContext, ask: Ask) -> str:
 
 
 def evaluate(badge: Badge, context: EvaluationContext, ask: Ask, frozen: str | None = None) -> list[Grant]:
-    """Ask the badge; the grants behind its answer. Raises `BadgeFailedError`.
+    """Ask the badge, and return the grants behind what it returns. Raises `BadgeFailedError`.
 
-    A deferred badge is told what its `freeze()` returned: `frozen`, or where that is None, what it returns now.
+    A deferred badge gets what its `freeze()` returned: `frozen`, or if that is None, what it returns now.
     """
     if frozen is None and badge.async_:
         frozen = frozen_state(badge, context, ask)

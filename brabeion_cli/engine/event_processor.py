@@ -1,6 +1,6 @@
-"""Processes an event: into the event log, past the badges that listen, and their awards into the award log.
+"""Processes an event: records it, asks the badges that listen, and enters their awards.
 
-The only place that asks badges *and* enters what they answer.
+This is the only place that asks badges *and* enters what they return.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from brabeion_cli.store import task_queue
 
 
 class EventProcessor:
-    """Records events in a session's store, and awards what they earn.
+    """Records events in a session's store and enters the awards that they earn.
 
         with processor.transaction():
             recorded = processor.record(event, now)
@@ -45,7 +45,7 @@ class EventProcessor:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """One short transaction of the store: all that is recorded in the block, or nothing."""
+        """A block in one short transaction of the store: everything in it is recorded, or nothing."""
         try:
             with self._store.transaction():
                 self._cache.begin()
@@ -58,7 +58,7 @@ class EventProcessor:
             self._in_transaction = False
 
     def record(self, event: Event, now: datetime) -> RecordedEvent:
-        """See `record_to`. Returns all that came of the event."""
+        """As `record_to`, but returns the outcomes and awards of the event."""
         collected = CollectedOutcomes()
         at = self.record_to(collected, event, now)
         if at is not None:
@@ -66,12 +66,12 @@ class EventProcessor:
         return RecordedEvent(event, False, collected.outcomes, collected.awards)
 
     def record_to(self, listener: OutcomeListener, event: Event, now: datetime) -> str | None:
-        """Enter the event, ask the badges that listen, enter awards and tasks; then ask those that listen to awards.
+        """Record the event, ask the badges that listen, and enter awards and tasks.
 
-        Returns None; or, where the event is there already, its moment. Raises `EventError` where the event's id is
-        taken by another event.
+        Then ask the badges that listen to awards. `listener` receives each outcome. Returns None; or if the event is
+        there already, the moment with which it was recorded. Raises `EventError` if another event has its id.
         """
-        if not self._in_transaction:  # but in one of the caller's: it may have been rolled back meanwhile
+        if not self._in_transaction:  # in a transaction of the caller's, the one before may have been rolled back
             self._cache.forget()
         number = self._cache.add_event(event)
         if number is None:
@@ -83,7 +83,7 @@ class EventProcessor:
         return None
 
     def _follow(self, listener: OutcomeListener, awarded: Sequence[Grant], entry: JournalEntry, now: datetime) -> None:
-        """An award is an event, too: ask the badges that listen to awards, first in, first out."""
+        """Ask the badges that listen to awards about each new award, first in, first out."""
         waiting = deque((grant, entry) for grant in awarded)
         while waiting:
             grant, earned_by = waiting.popleft()
@@ -93,7 +93,7 @@ class EventProcessor:
             waiting.extend((grant, award) for grant in further)
 
     def _ask_listeners(self, listener: OutcomeListener, context: EvaluationContext, now: datetime) -> list[Grant]:
-        """Ask each badge that listens; what is awarded now."""
+        """Ask each badge that listens. Returns the new awards."""
         awarded: list[Grant] = []
         entry = context.entry
         listening = self._registry.listening_to(entry.name)
@@ -123,7 +123,7 @@ class EventProcessor:
     def _enter(
         self, listener: OutcomeListener, badge: Badge, granted: Sequence[Grant], entry: JournalEntry
     ) -> list[Grant]:
-        """Enter grants, and tell what became of them; those that are awarded now."""
+        """Enter grants and report what became of each. Returns the new awards."""
         awarded = []
         for grant, outcome, _ in enter(self._cache, granted, entry.at, event_number=entry.number):
             listener.entered(badge, grant, outcome, entry)
@@ -132,7 +132,10 @@ class EventProcessor:
         return awarded
 
     def _require_same(self, event: Event) -> str:
-        """The id is taken: by the same event (a duplicate, whose moment is returned), or by another (an error)."""
+        """Handle an event whose id is taken. Returns the recorded moment if it is a duplicate.
+
+        Raises `EventError` if the recorded event is another one.
+        """
         assert event.id is not None
         recorded = self._store.events.by_id(event.id)
         assert recorded is not None

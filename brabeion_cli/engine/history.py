@@ -1,4 +1,4 @@
-"""What badges may ask of the journal: `state["history"]`."""
+"""`History`: what badges may ask about the journal, as `state["history"]`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brabeion_cli.engine.journal import Journal
 
 
 class PastEvent:
-    """An event of the journal: `name`, `user`, `at` (a `datetime` in UTC), `id` (the caller's, or None), `state`."""
+    """An event of the journal, with `name`, `user`, `at`, `id` (the caller's, or None) and `state`."""
 
     __slots__ = ("_at", "_state", "_state_json", "id", "name", "user")
 
@@ -29,11 +29,12 @@ class PastEvent:
 
     @property
     def at(self) -> datetime:
+        """When it happened, in UTC."""
         return parse_moment(self._at)
 
     @property
     def state(self) -> dict[str, Any]:
-        """The state as it was recorded."""
+        """The state as it was recorded, without `user`."""
         if self._state is None:
             self._state = json.loads(self._state_json)
         return self._state
@@ -43,21 +44,24 @@ class PastEvent:
 
 
 class History:
-    """One user's journal as of an event: that event and what came before it, never what came later.
+    """The journal of one user (`user`) as of an event: that event and what came before it, never what came later.
 
-    Events are ordered by their moment, and among equal moments as they were recorded. `event` is the event that is
-    judged. Where no event is named, a question is about all of them. `where` are fields of the recorded state with the
-    values that they must have (`post__owner="7"` for a field within a field), or functions that are asked about them.
+    Events are ordered by their time, and events with equal times in the order in which they were recorded. A question
+    that names no event is about all events. The event `badge_awarded` stands for the user's awards.
+
+    `where` names fields of the recorded state, and the value that each must have. `post__owner` is the field `owner` of
+    the object `post`. Instead of a value, it may be a function that is called with the field's value.
 
         history.count("comment_posted")
         history.count("post_edited", is_own_post=False)
+        history.count("answer_upvoted", score=lambda score: score >= 10)
         history.streak("visited", tz="Europe/Berlin", grace=1)
 
-    The event `badge_awarded` is the user's awards.
+    Raises `TypeError` if the name of an event is not text.
     """
 
     def __init__(self, journal: Journal, user: str, entry: JournalEntry | None, asof: AsOf | None = None) -> None:
-        """Without `asof` it is as of the entry."""
+        """Without `asof`, the history is as of `entry`."""
         self.user = user
         self._journal = journal
         self._entry = entry
@@ -75,21 +79,24 @@ class History:
 
     @functools.cached_property
     def event(self) -> PastEvent | None:
-        """The event that is judged; None where none is."""
+        """The event that is being evaluated, or None if there is none."""
         return _past(self._entry)
 
     def of(self, user: str | int) -> History:
-        """Another user's, as of the same event."""
+        """Another user's history, as of the same event. Raises `EventError` if `user` is not text or an integer."""
         return History(self._journal, text_or_number(user, "user"), self._entry, self._asof)
 
     def count(self, /, *events: str, **where: Any) -> int:
-        """How many events. Without `where` it costs the same for a hundred as for a million."""
+        """How many events there are. Without `where`, a million events cost no more than a hundred."""
         if where:
             return sum(1 for _ in self._found(events, where))
         return self._journal.count(self.user, self._names(events), self._asof)
 
     def sum(self, /, event: str, field: str, **where: Any) -> int | float:
-        """The sum of a field. Events that lack it, or have null there, add nothing; text and booleans are errors."""
+        """The sum of a field. Events without the field, or with null there, add nothing.
+
+        Raises `TypeError` if an event has anything else there that is not a number, such as text or a boolean.
+        """
         values = []
         for found in self._found((event,), where):
             value = lookups.find(found.state, field)
@@ -107,7 +114,7 @@ class History:
         return _past(self._journal.earliest(self.user, self._names(events), self._asof))
 
     def last(self, /, *events: str, **where: Any) -> PastEvent | None:
-        """The latest event, or None: the one that is judged, where it fits."""
+        """The latest event, or None. If the event that is being evaluated fits, that is the latest."""
         if where:
             return next(self._found(events, where, backwards=True), None)
         return _past(self._journal.latest(self.user, self._names(events), self._asof))
@@ -116,22 +123,30 @@ class History:
         self, /, *names: str, since: datetime | date | str | None = None, until: datetime | date | str | None = None,
         **where: Any,
     ) -> Iterator[PastEvent]:  # fmt: skip
-        """The events, oldest first, at or after `since` and before `until`: a `datetime`, ISO 8601 text, or a `date`
-        (its beginning, in the configured time zone).
+        """The events from `since` (included) to `until` (excluded), oldest first.
+
+        Both are a `datetime`, ISO 8601 text (UTC if they have no zone), or a `date`, which means its beginning in the
+        configured time zone. Raises `EventError` if one of them is not a time.
         """
         after = FIRST_MOMENT if since is None else self._moment(since, "since")
         before = LAST_MOMENT if until is None else self._moment(until, "until")
         return self._found(names, where, after, before)
 
     def days(self, /, *events: str, tz: str | tzinfo | None = None, **where: Any) -> Days:
-        """On how many days there were events; iterate it for the dates. `tz` decides when a day begins."""
+        """On how many days there were events. Iterate over the result for the dates, oldest first.
+
+        Days begin at midnight in `tz`, a `tzinfo` or an IANA name; None is the configured time zone. Raises
+        `ValueError` if there is no such zone.
+        """
         zone = self._zone(tz)
         return Days(sorted(set(self._each_day(events, zone, where))))
 
     def streak(self, /, *events: str, tz: str | tzinfo | None = None, grace: int = 0, **where: Any) -> int:
-        """How many days in a row had events, until today or (as today is not over) yesterday.
+        """How many days in a row had events, up to today or (because today is not over) yesterday.
 
-        Today is the day of the event that is judged. `grace` days in all may have been missed; they do not count.
+        Today is the day of the event that is being evaluated. `grace` is how many days may be missed in all; missed
+        days do not count. `tz` is as in `days`. Raises `ValueError` if `grace` is not a whole number from 0, or if
+        there is no such zone.
         """
         if not isinstance(grace, int) or grace < 0:
             raise ValueError(f"grace is {grace!r:.80}; it must be a number of days, 0 or more")
@@ -139,7 +154,7 @@ class History:
         today = before = timestamps.day_of(parse_moment(self._asof.at), zone)
         length = 0
         for day in self._days_backwards(events, zone, where):
-            if day > today:  # clocks went back over midnight since
+            if day > today:  # the clocks went back over midnight after it
                 continue
             grace -= max(0, timestamps.missed_between(day, before, zone))
             if grace < 0:
@@ -148,9 +163,10 @@ class History:
         return length
 
     def has(self, badge: str | Badge | type[Badge], level: int | None = None) -> bool:
-        """Whether the user held the badge (that very level of it) before this event; by its slug, or as a class.
+        """Whether the user held the badge (or exactly that level of it) before this event.
 
-        An award that this event earns is not seen; a badge that wants to see it listens to `badge_awarded`.
+        `badge` is a slug or a badge class. Awards that this event earns are not seen: to see them, a badge must listen
+        to `badge_awarded`. Raises `ValueError` if `level` is not a number from 1.
         """
         slug = badge if isinstance(badge, str) else badge.slug
         if level is not None and (not isinstance(level, int) or level < 1):
@@ -177,7 +193,10 @@ class History:
         return (event for event in found if lookups.fits(event.state, where)) if where else found
 
     def _each_day(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
-        """Days with events, going from each to the next by an index; only with `where` are events looked at."""
+        """Days with events, oldest first. Without `where`, an index finds each next day; with it, all events are read.
+
+        A day may come more than once.
+        """
         names, since = self._names(events), FIRST_MOMENT
         if where or BADGE_AWARDED in names:
             yield from (timestamps.day_of(event.at, zone) for event in self._found(events, where))

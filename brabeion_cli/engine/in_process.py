@@ -1,4 +1,4 @@
-"""`possibly_award_badge()`: what `brabeion fire` does, inside an application."""
+"""`possibly_award_badge()`: does what `brabeion fire` does, inside an application."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ from brabeion_cli.store.store import open_store
 
 _adopted: Config | None = None
 _loaded: set[BadgeDirectory] = set()
-_one_at_a_time = threading.RLock()  # stdout and the registry are the process's; a receiver may fire in its turn
+_one_at_a_time = threading.RLock()  # threads share stdout and the registry; a receiver may fire, too
 
 
 def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **state: Any) -> list[Outcome]:
-    """See `Registry.possibly_award_badge`. Badges are those registered in this process and those of the configuration.
+    """Record an event and enter the awards that it earns. See `Registry.possibly_award_badge` for the arguments.
 
-    It runs in the caller's process: unlike `brabeion fire`, it cannot outlive a badge that ends the process. The
-    database is open only meanwhile, so that the caller may fork and start threads as it likes.
+        possibly_award_badge("points_awarded", user="alice", points=8000)
+
+    It asks the badges that are registered in this process and those of the configuration. It runs in the caller's
+    process: unlike `brabeion fire`, it does not survive a badge that ends the process. The database is open only during
+    the call, so the caller may fork and start threads.
+
+    Returns an `Outcome` for each badge that listens. Raises `NestedFireError` inside `award()` or `freeze()`, and
+    another `BrabeionError` if nothing was recorded.
     """
     with _one_at_a_time:
         if guard.is_asking():
@@ -50,8 +56,9 @@ def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **sta
 
 
 def adopt(settings: Config) -> None:
-    """From now on this process fires into that configuration, whose badges are loaded: for receivers in a child of
-    `brabeion fire`, which know nothing of its options.
+    """Make this process fire with that configuration, whose badges are loaded already.
+
+    This is for receivers in a child process of `brabeion fire`, which do not know the command's options.
     """
     global _adopted
     _adopted = settings
@@ -73,7 +80,7 @@ def _fire(event: Event, settings: Config, now: datetime) -> list[Outcome]:
 
 
 def _load(settings: Config) -> None:
-    """Load badge directories, each once; the default one need not be there where the application has its own badges."""
+    """Load each badge directory once. The default one may be missing if the application has registered badges."""
     wanted = [directory for directory in settings.badges if directory not in _loaded]
     if len(badges):
         wanted = [each for each in wanted if each.origin != config.BY_DEFAULT or os.path.isdir(each.path)]

@@ -1,4 +1,4 @@
-"""The journal of a user as of a point of its order, which is (at, number): what callers fired, and what was awarded."""
+"""A user's journal as of a point in its order, (at, number): the events that callers fired, and the awards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brabeion_cli.store.event_log import EventLog
 
 
 class Journal:
-    """Questions about events of several names. `timezone` is where days begin for badges that do not say."""
+    """Answers questions about events of several names. `timezone` decides when days begin, unless a badge does."""
 
     def __init__(
         self,
@@ -29,16 +29,16 @@ class Journal:
         return self.awards if name == BADGE_AWARDED else self.events
 
     def count(self, user: str, names: Iterable[str], asof: AsOf) -> int:
-        """How many events of those names."""
+        """How many events of those names there are."""
         return sum(self._of(name).count(user, name, asof) for name in dict.fromkeys(names))
 
     def latest(self, user: str, names: Iterable[str], asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
-        """The last event of those names, with a moment before `before`."""
+        """The last event of those names with a moment before `before`, or None."""
         found = (self._of(name).latest(user, name, asof, before) for name in names)
         return max((entry for entry in found if entry is not None), key=order, default=None)
 
     def earliest(self, user: str, names: Iterable[str], asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
-        """The first event of those names from `since` on."""
+        """The first event of those names from `since` on, or None."""
         found = (self._of(name).earliest(user, name, asof, since) for name in names)
         return min((entry for entry in found if entry is not None), key=order, default=None)
 
@@ -52,6 +52,6 @@ class Journal:
         *,
         backwards: bool = False,
     ) -> Iterator[JournalEntry]:
-        """The events of those names, in order or backwards, from `since` on and before `until`."""
+        """The events of those names from `since` on and before `until`, in order or backwards."""
         each = (self._of(name).entries(user, name, asof, since, until, backwards) for name in dict.fromkeys(names))
         return heapq.merge(*each, key=order, reverse=backwards)

@@ -1,4 +1,4 @@
-"""Awards by hand: given and revoked by a person, with a reason that stays on record."""
+"""Awards by hand: a person gives and revokes them, with a reason that stays on record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from brabeion_cli.store.store import Store
 
 
 def level_number(badge: CatalogueEntry, level: str | None) -> int:
-    """A level by number, by name (in any case), or the only one. Raises `UnknownBadgeError`."""
+    """The number of a level given by number, by name (in any case), or not at all if the badge has only one.
+
+    Raises `UnknownBadgeError`.
+    """
     for number, detail in enumerate(badge.levels, 1):
         if level is not None and number_of(level) is None and detail.name.casefold() == level.casefold():
             return number
@@ -30,12 +33,12 @@ def level_number(badge: CatalogueEntry, level: str | None) -> int:
 
 
 def number_of(level: str) -> int | None:
-    """The number that a level was given as, None where it is a name (or no level of anything)."""
+    """The level as a number, or None if it is a name (or too long to be a level's number)."""
     return int(level) if level.isdecimal() and len(level) < 10 else None
 
 
 def registered(catalogue: Catalogue, slug: str) -> CatalogueEntry:
-    """The badge with that slug. Raises `UnknownBadgeError` with near matches."""
+    """The badge with that slug. Raises `UnknownBadgeError`, which names near matches."""
     badge = catalogue.get(slug)
     if badge is None:
         raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, catalogue.slugs)}; `brabeion badges` lists them")
@@ -45,13 +48,14 @@ def registered(catalogue: Catalogue, slug: str) -> CatalogueEntry:
 def give(
     store: Store, badge: CatalogueEntry, user: str, level: int, key: str | None, *, by: str, reason: str, now: datetime
 ) -> tuple[list[Outcome], list[NewAward]]:
-    """Give an award by hand, by the rules of the badge; what is held or was revoked stays so. The outcomes, and the
-    awards that are new.
+    """Give an award by hand, by the rules of the badge. Returns the outcomes, and the awards that are new.
+
+    An award that is held or revoked stays as it is. Raises `EventError`.
     """
     user, reason, by = (text_or_number(value, what) for value, what in ((user, "user"), (reason, "reason"), (by, "by")))
     key = NO_KEY if key is None else text_or_number(key, "key")
     with store.transaction():
-        # Occasions of events are their numbers, which are positive; those of awards by hand go below all others.
+        # Occasions of events are positive. An award by hand gets one below all others.
         occasion = store.awards.lowest_occasion(user, badge.slug) - 1
         granted = award_rules.of_level(badge, level, user, key, occasion)
         entered = enter(store.awards, granted, moment(now), given_by=by, reason=reason)
@@ -64,8 +68,8 @@ def revoke(
 ) -> list[Grant]:
     """Revoke a user's awards of a badge: all, or those of a level or a key. They stay on record.
 
-    Returns those that were held until now; empty where all of them were revoked before. Raises `NoSuchAwardError`
-    where there never was one.
+    Returns those that were held until now, which may be none. Raises `NoSuchAwardError` if there never was one, or
+    `EventError`.
     """
     given = {"user": user, "badge": slug, "reason": reason, "by": by}
     user, slug, reason, by = (text_or_number(value, what) for what, value in given.items())

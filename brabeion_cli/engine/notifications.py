@@ -16,7 +16,7 @@ from brabeion_cli.signals import BadgeAward, badge_awarded
 
 
 def notify(registry: Registry, guard: Guard, awards: Sequence[NewAward]) -> list[str]:
-    """Call the receivers of `badge_awarded` for awards that are on disk; a line for each that failed."""
+    """Call the receivers of `badge_awarded` for awards that are on disk. Returns a line for each call that failed."""
     failures = []
     for award in awards if badge_awarded else ():
         badge = registry.get(award.grant.slug)

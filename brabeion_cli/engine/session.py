@@ -1,4 +1,4 @@
-"""A session: the badges, the store and the guard that a process works with, handed on as one."""
+"""`Session`: the badges, the store and the guard that a process works with."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from brabeion_cli.store.store import Store
 
 
 class Session:
-    """Badges that are loaded, a store that is open, and the guard that calls badge code.
+    """Loaded badges, an open store, and the guard that calls badge code.
 
-    The caller enters the guard. `timezone` is where days begin for badges that do not say.
+    The caller enters the guard as a context manager. `timezone` decides when days begin, unless a badge does.
     """
 
     def __init__(self, registry: Registry, store: Store, guard: Guard, timezone: str = "UTC") -> None:

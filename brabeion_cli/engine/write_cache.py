@@ -1,6 +1,6 @@
-"""What is known of the store while nobody else writes: it spares `ingest` most of its questions.
+"""Remembers what is in the store while nobody else writes, which saves `ingest` most of its queries.
 
-It is bounded, and never the judge: the store's keys decide what is new.
+It is bounded, and it does not decide what is new: the store's keys do.
 """
 
 from __future__ import annotations
@@ -11,36 +11,37 @@ from brabeion_cli.domain.outcomes import OutcomeKind
 from brabeion_cli.store.event_log import Latest
 from brabeion_cli.store.store import Store
 
-MAX_REMEMBERED = 20_000  # users with a name of event, and awards (about 10 MB); then it starts again
+MAX_REMEMBERED = 20_000  # pairs of user and event name, and as many awards (about 10 MB); then it starts again
 
 
 class WriteCache:
-    """Writes events and awards. Valid within a transaction that it was told of by `begin()`, and until that is rolled
-    back.
+    """Writes events and awards.
+
+    Call `begin()` in each transaction before writing, and `forget()` if it is rolled back.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen: tuple[object, int] | None = None  # the connection, and its data_version
-        self._repeats = False  # whether the last event was there already: then the next one may be, too
+        self._repeats = False  # whether the last event was there already; the next one may be, too
         self._latest: dict[tuple[str, str], Latest] = {}  # by user and name
         self._awards: dict[Grant, OutcomeKind] = {}
 
     def begin(self) -> None:
-        """A transaction has begun: forget everything, if another connection has written since the last one."""
+        """Forget everything if another connection has written since the last transaction."""
         seen = self._store.database.data_version()
         if seen != self._seen:
             self.forget()
             self._seen = seen
 
     def forget(self) -> None:
-        """Know nothing any more."""
+        """Forget everything."""
         self._seen = None
         self._latest.clear()
         self._awards.clear()
 
     def add_event(self, event: Event) -> int | None:
-        """See `EventLog.add`. While a user's events of a name come in order, counting them takes no question."""
+        """As `EventLog.add`. While a user's events of a name come in order, counting them takes no query."""
         events = self._store.events
         if self._repeats and event.id is not None and events.has_id(event.id):
             return None
@@ -67,7 +68,7 @@ class WriteCache:
         self._latest[of_user] = latest
 
     def date_back(self, grant: Grant, awarded_at: str, event_number: int) -> bool:
-        """See `AwardLog.date_back`."""
+        """As `AwardLog.date_back`."""
         return self._store.awards.date_back(grant, awarded_at, event_number)
 
     def enter(
@@ -78,7 +79,7 @@ class WriteCache:
         given_by: str | None = None,
         reason: str | None = None,
     ) -> OutcomeKind:
-        """See `AwardLog.enter`. Awards of a single event are not remembered: they do not come again."""
+        """As `AwardLog.enter`. Awards for one occasion are not remembered, because they do not come again."""
         outcome = self._awards.get(grant)
         if outcome is None:
             outcome = self._store.awards.enter(grant, awarded_at, event_number, given_by, reason)

@@ -1,4 +1,4 @@
-"""What a replay finds about awards: where one comes from, what is won and what is lost."""
+"""What a replay finds about awards: which event earned one, and which are won or lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from brabeion_cli.domain.award_rules import Grant
 
 
 class Origin(NamedTuple):
-    """What an award rests on: an event and its user; and where it is for an award of that event, who got that."""
+    """What an award rests on: an event and the event's user.
+
+    If it is an award for another award of that event, `awarded` is who got that one; else None.
+    """
 
     event: int
     user: str
@@ -16,7 +19,7 @@ class Origin(NamedTuple):
 
 
 class EarnedAward(NamedTuple):
-    """An award that an event earned, with its position among those of the event."""
+    """An award that an event earned, with its position among the awards of that event."""
 
     position: int
     grant: Grant
@@ -30,7 +33,7 @@ class LevelPlace(NamedTuple):
 
 
 class LostAward(NamedTuple):
-    """A row that is revoked in the copy, and held in the store."""
+    """A row that is revoked in the copy but held in the store."""
 
     user: str
     slug: str
@@ -68,7 +71,11 @@ class WonAward(NamedTuple):
 
 
 class LevelChange(NamedTuple):
-    """What a replay changes in one level of a badge: users who gain it, awards that the rules no longer give."""
+    """What a replay changes in one level of a badge.
+
+    `gained` is how many users gain it, `names` are some of them, and `stale` is how many awards the rules no longer
+    give.
+    """
 
     slug: str
     level: int

@@ -1,6 +1,6 @@
-"""The award log: who was given what. Here it is decided whether an award is new, held or revoked.
+"""The award log: who was awarded what. It decides whether an award is new, held or revoked.
 
-It answers as of a point of the journal, too: to badges, each award is an event (`badge_awarded`).
+It also answers questions as of a point in the journal, because each award is an event (`badge_awarded`) for badges.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from brabeion_cli.domain.events import BADGE_AWARDED
 from brabeion_cli.domain.outcomes import OutcomeKind
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry, order
 
-#: revoked_by of an award that a replay took back: it was never earned, and no history shows it.
+#: `revoked_by` of an award that a replay took back. It counts as never earned, so no history shows it.
 REPLAY = "replay"
 
 INSERT_AWARD = (
@@ -25,14 +25,16 @@ INSERT_AWARD = (
     'ON CONFLICT ("user", badge, level, "key", occasion) DO UPDATE SET awarded_at = excluded.awarded_at, '
     "event_number = excluded.event_number, given_by = excluded.given_by, reason = excluded.reason, "
     "position = excluded.position, revoked_at = NULL, revoked_by = NULL, revoked_because = NULL "
-    f"WHERE awards.revoked_by = '{REPLAY}'"  # what a replay took back may be earned after all
+    f"WHERE awards.revoked_by = '{REPLAY}'"  # an award that a replay took back can be earned again
 )
 THAT_AWARD = 'WHERE "user" = ? AND badge = ? AND level = ? AND "key" = ? AND occasion = ?'
 
 
 class AwardOnRecord(NamedTuple):
-    """An award that was given: by which event (None: by hand), its position among the awards of that event, and who
-    revoked it (None: nobody).
+    """An award on record.
+
+    `event_number` is the event that earned it (None: by hand), `position` its place among the awards of that event, and
+    `revoked_by` who revoked it (None: nobody).
     """
 
     event_number: int | None
@@ -41,7 +43,7 @@ class AwardOnRecord(NamedTuple):
 
 
 class AwardLog:
-    """The rows of `awards`. `level_name` knows what the levels of a badge are called."""
+    """The rows of `awards`. `level_name` returns the name of a badge's level."""
 
     def __init__(
         self, database: Database, level_name: Callable[[str, int], str | None] = lambda slug, level: None
@@ -57,9 +59,9 @@ class AwardLog:
         given_by: str | None = None,
         reason: str | None = None,
     ) -> OutcomeKind:
-        """Enter an award; whether it is new (awarded), held or revoked.
+        """Enter an award. Returns whether it is new (awarded), held or revoked.
 
-        The key of the table decides, not a look before the insert. An implied award that is revoked counts as held.
+        The table's primary key decides, not a query before the insert. An implied award that is revoked counts as held.
         """
         if self.add(grant, awarded_at, event_number, given_by, reason):
             return OutcomeKind.AWARDED
@@ -75,12 +77,15 @@ class AwardLog:
         given_by: str | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Enter an award; True where it is new, False where it stands on record: held, or revoked by a person."""
+        """Enter an award. Returns True if it is new, False if it is on record: held, or revoked by a person."""
         cursor = self._database.execute_sql(INSERT_AWARD, (*grant.identity, awarded_at, event_number, given_by, reason))
         return cursor.rowcount == 1
 
     def date_back(self, grant: Grant, awarded_at: str, event_number: int) -> bool:
-        """Date an award that is held back to an earlier event, which earns it too; False where its own is no later."""
+        """Move a held award to an earlier event, which earns it too.
+
+        Returns False, and changes nothing, unless the award's own event was recorded later and is not dated earlier.
+        """
         cursor = self._database.execute_sql(
             "UPDATE awards SET awarded_at = ?, event_number = ?, "
             "position = (SELECT coalesce(max(position), 0) + 1 FROM awards WHERE event_number = ?) "
@@ -90,21 +95,21 @@ class AwardLog:
         return cursor.rowcount == 1
 
     def get(self, grant: Grant) -> AwardOnRecord | None:
-        """What is on record of an award, None where it was never given."""
+        """What is on record of an award, or None if it was never given."""
         row = self._database.execute_sql(
             f"SELECT event_number, position, revoked_by FROM awards {THAT_AWARD}", grant.identity
         ).fetchone()
         return None if row is None else AwardOnRecord(*row)
 
     def is_on_record(self, user: str, slug: str, level: int | None, key: str | None) -> bool:
-        """Whether a user was ever given an award of a badge (of that level, with that key)."""
+        """Whether an award of the badge (of that level, with that key) was ever given to the user."""
         chosen, values = _chosen(user, slug, level, key)
         return self._database.execute_sql(f"SELECT 1 FROM awards {chosen} LIMIT 1", values).fetchone() is not None
 
     def revoke(
         self, user: str, slug: str, level: int | None, key: str | None, *, at: str, by: str, because: str
     ) -> list[Grant]:
-        """Revoke a user's awards of a badge (of that level, with that key); those that were held until now."""
+        """Revoke a user's awards of a badge (of that level, with that key). Returns those that were held until now."""
         chosen, values = _chosen(user, slug, level, key)
         rows = self._database.execute_sql(
             "UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? "
@@ -114,7 +119,7 @@ class AwardLog:
         return [Grant(user, slug, level, key, occasion) for level, key, occasion in sorted(rows)]
 
     def lowest_occasion(self, user: str, slug: str) -> int:
-        """The lowest occasion of a user's awards of a badge; 0 where all are higher."""
+        """The lowest occasion of a user's awards of a badge, or 0 if all are higher."""
         query = 'SELECT min(0, coalesce(min(occasion), 0)) FROM awards WHERE "user" = ? AND badge = ?'
         (lowest,) = self._database.execute_sql(query, (user, slug)).fetchone()
         return int(lowest)
@@ -125,17 +130,17 @@ class AwardLog:
         return int(count)
 
     def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
-        """The last award, with a moment before `before`."""
+        """The last award with a moment before `before`, or None."""
         return next(self.entries(user, name, asof, FIRST_MOMENT, before, True), None)
 
     def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
-        """The first award from `since` on."""
+        """The first award from `since` on, or None."""
         return next(self.entries(user, name, asof, since, LAST_MOMENT, False), None)
 
     def entries(
         self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool
     ) -> Iterator[JournalEntry]:
-        """The awards, in order or backwards; those given by hand have the number 0."""
+        """The awards from `since` on and before `until`, in order or backwards. Those given by hand have number 0."""
         columns = 'a.badge, a.level, a."key", a.awarded_at, a.event_number, a.position, e.id'
         entries = [
             JournalEntry(
@@ -153,12 +158,12 @@ class AwardLog:
         return iter(sorted(entries, key=order, reverse=backwards))
 
     def holds(self, user: str, slug: str, level: int | None, asof: AsOf) -> bool:
-        """Whether the user held an award of the badge (of that level)."""
+        """Whether the user held an award of the badge (of exactly that level)."""
         chosen = " AND a.badge = :badge" + (" AND a.level = :level" if level is not None else "") + " LIMIT 1"
         return bool(self._rows("1", user, asof, chosen, badge=slug, level=level))
 
     def _rows(self, columns: str, user: str, asof: AsOf, chosen: str = "", **values: Any) -> list[Any]:
-        """Awards that were held: those revoked later were, those that a replay took back never."""
+        """Awards that were held then. One that was revoked later counts; one that a replay took back never does."""
         return self._database.execute_sql(
             f"SELECT {columns} FROM awards a LEFT JOIN events e ON e.number = a.event_number "
             'WHERE a."user" = :user AND (a.awarded_at < :at OR (a.awarded_at = :at AND (a.event_number IS NULL '
@@ -170,12 +175,12 @@ class AwardLog:
 
 
 def _chosen(user: str, slug: str, level: int | None, key: str | None) -> tuple[str, list[Any]]:
-    """SQL for the awards of a user and badge (of that level, with that key), and the values of its parameters."""
+    """A WHERE clause for the awards of a user and badge (of that level, with that key), and its parameters."""
     chosen = {'"user"': user, "badge": slug, "level": level, '"key"': key}
     given = {column: value for column, value in chosen.items() if value is not None}
     return "WHERE " + " AND ".join(f"{column} = ?" for column in given), [*given.values()]
 
 
 def award_state(slug: str, level: int, level_name: str | None, key: str) -> str:
-    """The state of the event that an award is, as JSON; its user is the one who got the award."""
+    """An award as the state of its `badge_awarded` event, in JSON. The event's user is who got the award."""
     return json.dumps({"badge": slug, "level": level, "level_name": level_name, "key": key or None}, ensure_ascii=False)

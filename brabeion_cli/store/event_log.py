@@ -1,6 +1,6 @@
-"""The event log: what callers fired, and where each event falls among those of its user and name.
+"""The event log: the events that callers fired, and the place of each among those of its user and name.
 
-It answers as of a point of the journal: events are counted, found and walked through by an index.
+Questions are answered as of a point in the journal. Indexes count, find and list the events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from brabeion_cli.database.late_counts import EACH_LENGTH, LENGTHS
 from brabeion_cli.domain.events import Event
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, LAST_NUMBER, AsOf, JournalEntry
 
-PAGE = 100  # entries that are fetched at once; each may have a state of 1 MiB
+PAGE = 100  # entries fetched at once; the state of each may have 1 MiB
 
 INSERT_EVENT = (
     'INSERT INTO events (name, "user", at, id, state, tally, late, late_tally) '
@@ -23,10 +23,10 @@ INSERT_EVENT = (
 )
 COLUMNS = 'number, name, "user", at, id, state'
 OF_USER = '"user" = :user AND name = :name'
-#: As of (`:at`, `:number`) and known at `:known`, of those with moments up to `:at`.
+#: True for events that are known at `:known` and not after (`:at`, `:number`). Only for events up to moment `:at`.
 UP_TO = "number <= :known AND (at <> :at OR number <= :number)"
-#: The last entries before `:before`, as of (`:at`, `:number`), of those that were known at `:known`. In two halves,
-#: because an index cannot seek a pair, and a whole day may have one moment.
+#: The last entries before `:before`, as of (`:at`, `:number`), among those that were known at `:known`. In two halves,
+#: because an index cannot seek a pair, and the events of a whole day may have the same moment.
 LATEST = f"""
     SELECT {{columns}} FROM (
         SELECT * FROM events WHERE {OF_USER} AND at = :at AND at < :before AND number <= min(:number, :known)
@@ -37,15 +37,17 @@ LATEST = f"""
     ) LIMIT {{limit}}
 """
 FEW = 4
-#: Of those that came late after the last one was recorded, how many count; NULL where more than a few came.
+#: How many late events fall before the event `base` but were recorded after it. NULL if more than `FEW` late events
+#: were recorded after it.
 LATE_SINCE = f"""
     SELECT CASE WHEN count(*) <= {FEW} THEN coalesce(sum(at < base.at), 0) END FROM (
         SELECT at FROM events INDEXED BY event_late
         WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known LIMIT {FEW + 1}
     )
 """
-#: All late ones: those of whole months before that of `:at`, of whole days of its month, and so on, those of its second
-#: one by one; but for those that came after `:known`.
+#: How many late events there are up to (`:at`, `:number`), without those recorded after `:known`. If `late_counts` has
+#: them: those of whole months before the month of `:at`, of whole days in its month, and so on; those of its second are
+#: counted one by one.
 _PARTS = ", ".join(map(str, itertools.pairwise((0, *LENGTHS))))
 _LATE = f"WHERE {OF_USER} AND late = 1 AND at <= :at AND (at <> :at OR number <= :number)"
 LATE = f"""
@@ -61,13 +63,13 @@ LATE = f"""
         SELECT count(*) FROM events INDEXED BY event_late {_LATE} AND number > :known
     )
 """
-#: How many there are in time until the last one, as there were when it was recorded; and how many that came late.
+#: How many events came in time, up to the last one and as counted when it was recorded; and how many came late.
 COUNT = f"""
     SELECT tally - late_tally, coalesce(late_tally + ({LATE_SINCE}), ({LATE}))
     FROM ({LATEST.format(columns="number, at, tally, late_tally", limit=1)}) base
 """
-#: A late event is counted in, where late ones are counted; all are, once they are many. Not by a trigger, which takes
-#: its time for events in time, too.
+#: Adds a late event to `late_counts`, if that counts the late events of its user and name. `COUNT_LATE` starts to count
+#: them once they are many. A trigger would do this too, but it would also slow down events that come in time.
 COUNT_LATE_IN = f"""
     INSERT INTO late_counts SELECT :user, :name, length, substr(:at, 1, length), 1 FROM {EACH_LENGTH}
     WHERE EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) ON CONFLICT DO UPDATE SET events = events + 1
@@ -80,9 +82,10 @@ LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
 
 class Place(NamedTuple):
-    """Where an event falls in the journal. Counting rests on it: `tally` is its number among the events of its user and
-    name, in the journal's order; `late` says that an event with a later moment was recorded before it; `late_tally` is
-    how many of the tally are late.
+    """The place of an event among those of its user and name. Counting relies on it.
+
+    `tally` is how many events there are up to it, in the journal's order. `late` says whether an event with a later
+    moment was recorded before it. `late_tally` is how many events of the tally are late.
     """
 
     tally: int
@@ -93,7 +96,7 @@ class Place(NamedTuple):
 class Latest:
     """The latest event of a user and name: its moment, the events up to it, and how many of those are late.
 
-    It is changed in place: another one for each event costs `ingest` a hundredth.
+    It is changed in place. A new object for each event would make `ingest` one percent slower.
     """
 
     __slots__ = ("at", "late_tally", "tally")
@@ -112,9 +115,9 @@ class EventLog:
         return self._database.execute_sql(sql, values).fetchall()
 
     def add(self, event: Event, place: Place | None = None) -> int | None:
-        """Enter an event; return its number, or None where its id is there already.
+        """Record an event. Returns its number, or None if its id is there already.
 
-        `place` is what `place()` says of it, where that was asked already.
+        `place` is what `place()` returned for it, if the caller has called that.
         """
         tally, late, late_tally = place or self.place(event.user, event.name, event.at)
         cursor = self._database.execute_sql(
@@ -127,8 +130,9 @@ class EventLog:
         return cursor.lastrowid
 
     def place(self, user: str, name: str, at: str, latest: Latest | None = None) -> Place:
-        """Where a new event falls; `latest` is the latest one of its user and name, where that is known. Call it in the
-        transaction that enters the event.
+        """The place of a new event. `latest` is the latest one of its user and name, if the caller knows it.
+
+        Call it in the transaction that records the event.
         """
         if latest is not None and at >= latest.at:
             return Place(latest.tally + 1, False, latest.late_tally)
@@ -144,7 +148,7 @@ class EventLog:
         return next((at for (at,) in self._rows(last, {"user": user, "name": name})), None)
 
     def _count_late(self, user: str, name: str, at: str) -> None:
-        """Count a late event that was entered."""
+        """Count a late event that was just recorded."""
         values = {"user": user, "name": name, "at": at, "few": late_counts.FEW}
         if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:
             self._database.execute_sql(COUNT_LATE, values)
@@ -154,26 +158,26 @@ class EventLog:
         return self._database.execute_sql("SELECT 1 FROM events WHERE id = ?", (id,)).fetchone() is not None
 
     def by_id(self, id: str) -> JournalEntry | None:
-        """The event with that id, None where there is none."""
+        """The event with that id, or None."""
         rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE id = :id", {"id": id})
         return JournalEntry(*rows[0]) if rows else None
 
     def entry(self, number: int) -> JournalEntry | None:
-        """The event of that number; None where it is gone."""
+        """The event with that number, or None if it was deleted."""
         rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE number = :number", {"number": number})
         return JournalEntry(*rows[0]) if rows else None
 
     def prunes(self) -> dict[str, str]:
-        """The names of which events were pruned, each with the moment before which they are gone."""
+        """The names of which events were pruned, each with the moment before which they were deleted."""
         return dict(self._rows("SELECT name, before FROM prunes ORDER BY name", {}))
 
     def last_number(self) -> int:
-        """The number of the event that was recorded last; 0 where there is none."""
+        """The number of the event that was recorded last, or 0 if there is none."""
         ((number,),) = self._rows("SELECT coalesce(max(number), 0) FROM events", {})
         return int(number)
 
     def names(self, user: str) -> list[str]:
-        """The names of all events that the user ever had."""
+        """The names of all events of the user in the journal."""
         names: list[str] = []
         values = {"user": user, "after": ""}
         while rows := self._rows(NEXT_NAME, values):
@@ -183,23 +187,23 @@ class EventLog:
         return names
 
     def count(self, user: str, name: str, asof: AsOf) -> int:
-        """How many of that name; at the same cost for a hundred as for a million."""
+        """How many events of that name. A million cost the same as a hundred."""
         events, _ = self._tally(user, name, asof)
         return events
 
     def _tally(self, user: str, name: str, asof: AsOf) -> tuple[int, int]:
-        """How many of that name, and how many of them are late."""
+        """How many events of that name, and how many of them are late."""
         values = {"user": user, "name": name, "before": LAST_MOMENT, **asof._asdict()}
         ((in_time, late),) = self._rows(COUNT, values) or [(0, 0)]
         return in_time + late, late
 
     def latest(self, user: str, name: str, asof: AsOf, before: str = LAST_MOMENT) -> JournalEntry | None:
-        """The last of that name, with a moment before `before`."""
+        """The last event of that name with a moment before `before`, or None."""
         values = {"user": user, "name": name, "before": before, **asof._asdict()}
         return next((JournalEntry(*row) for row in self._rows(LATEST_ONE, values)), None)
 
     def earliest(self, user: str, name: str, asof: AsOf, since: str = FIRST_MOMENT) -> JournalEntry | None:
-        """The first of that name from `since` on."""
+        """The first event of that name from `since` on, or None."""
         query = (
             f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at >= :since AND at < :end "
             "ORDER BY at, number LIMIT 1"
@@ -210,8 +214,8 @@ class EventLog:
     def entries(
         self, user: str, name: str, asof: AsOf, since: str, until: str, backwards: bool
     ) -> Iterator[JournalEntry]:
-        """Those of that name, in order or backwards, from `since` on and before `until`."""
-        # Each bound stands once, so that the index is entered where the last page ended.
+        """The events of that name from `since` on and before `until`, in order or backwards."""
+        # Each bound is given only once, so that the index starts where the last page ended.
         beyond, direction = ("<", "DESC") if backwards else (">", "ASC")
         select = f"SELECT {COLUMNS} FROM events WHERE {OF_USER} AND {UP_TO} AND at"
         same = f"{select} = :last AND number {beyond} :after ORDER BY number {direction} LIMIT {PAGE}"

@@ -1,7 +1,7 @@
-"""Reconciliation: what the rules give, against what is on record. Which awards are gained, and which does no event earn
-any longer?
+"""Reconciliation: compares what the rules give with what is on record.
 
-It keeps its notes in temporary tables of the connection, so that memory does not grow with the journal.
+It finds the awards that are gained, and the **stale** ones, which no event earns any longer. Its notes are in temporary
+tables of the connection, so that memory does not grow with the journal.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from brabeion_cli.store.store import Store
 
 R = TypeVar("R")
 
-PAGE = 500  # awards that are entered or revoked in one transaction
-NAMES = 3  # users that are named for each badge and level
+PAGE = 500  # awards entered or revoked in one transaction
+NAMES = 3  # users named for each badge and level
 
 KEY = '("user", badge, level, "key", occasion)'
 NOTES = (
@@ -42,7 +42,7 @@ STALE = """
         AND g."key" = a."key" AND g.occasion = a.occasion
     )
 """
-#: On record, or new in the copy.
+#: The event is there and has that user; the award that it is about, if any, is on record or new in the copy.
 STANDS = """
     SELECT 1 FROM events WHERE number = ?1 AND "user" = ?2 AND (?3 IS NULL
         OR EXISTS (SELECT 1 FROM main.awards WHERE event_number = ?1 AND "user" = ?3)
@@ -51,14 +51,17 @@ STANDS = """
 
 
 class Reconciliation:
-    """With `apart` the awards are from now on a copy that only this connection sees, until `differences()`."""
+    """Notes what events earn while a replay walks through the journal, and finds the changes.
+
+    With `apart`, this connection works on its own copy of the awards until `differences()` is called.
+    """
 
     def __init__(self, store: Store, *, apart: bool) -> None:
         self._store = store
         self.apart = apart
         self.revoked: Counter[LevelPlace] = Counter()
         if apart:
-            self._sql("PRAGMA foreign_keys = 0")  # the copy's events would have to be a copy, too
+            self._sql("PRAGMA foreign_keys = 0")  # they would need a copy of the events, too
             ((statement,),) = self._sql("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = 'awards'")
             self._sql(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
             self._sql("INSERT INTO temp.awards SELECT * FROM main.awards")
@@ -67,27 +70,27 @@ class Reconciliation:
             self._sql(statement)
 
     def note_granted(self, grant: Grant) -> None:
-        """An event earns this award, whether or not it is on record."""
+        """Note that an event earns this award, whether or not it is on record."""
         self._sql("INSERT OR IGNORE INTO granted VALUES (?, ?, ?, ?, ?)", *grant.identity)
 
     def note_gained(self, grant: Grant) -> None:
-        """This award is new."""
+        """Note that this award is new."""
         self._sql("INSERT OR IGNORE INTO gained VALUES (?, ?, ?)", grant.slug, grant.level, grant.user)
 
     def note_origin(self, grant: Grant, origin: Origin) -> None:
-        """This award is new in the copy."""
+        """Note that this award is new in the copy, and what it rests on."""
         self._sql("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *grant.identity, *origin)
 
     def stands(self, origin: Origin) -> bool:
-        """Whether it is still there: events are pruned, users forgotten and renamed meanwhile."""
+        """Whether an origin is still there. Events may be pruned, and users forgotten or renamed, during a replay."""
         return bool(self._sql(STANDS, *origin))
 
     def forget_granted(self) -> None:
-        """Before another walk."""
+        """Forget what events earn. Call it before another walk."""
         self._sql("DELETE FROM granted")
 
     def earned_by(self, event_number: int, *, but_for: Iterable[str]) -> list[EarnedAward]:
-        """The awards that an event earned, but for those of some badges."""
+        """The awards on record that an event earned, except those of the badges `but_for`."""
         left_out = set(but_for)
         rows = self._sql(
             'SELECT position, "user", badge, level, "key", occasion FROM awards '
@@ -98,11 +101,11 @@ class Reconciliation:
         return [award for award in earned if award.grant.slug not in left_out]
 
     def suspects(self, slugs: Sequence[str], events: EventRange) -> set[str]:
-        """The badges that have stale awards."""
+        """Which of the badges `slugs` have stale awards."""
         return {place.slug for place in self._counted(slugs, events)}
 
     def revoke_stale(self, slugs: Sequence[str], events: EventRange, now: datetime) -> bool:
-        """Revoke, in the copy, awards which one of these events earned once, and none earns now; whether any is."""
+        """Revoke, in the copy, the stale awards of these badges and events. Returns whether there were any."""
         query, values = self._stale_query('a."user", a.badge, a.level, a."key", a.occasion', slugs, events)
         cursor = self._store.database.execute_sql(
             f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} IN ({query})",
@@ -111,8 +114,10 @@ class Reconciliation:
         return bool(cursor.rowcount)
 
     def differences(self, *, enter: bool) -> Iterator[list[NewAward]]:
-        """What the copy gained and the store has not, a page at a time, in the order of the journal; with `enter` it is
-        brought into the store, and what the copy revoked is revoked there, as far as it rests on what it did.
+        """Compare the copy with the store, and yield the new awards a page at a time, in the journal's order.
+
+        It yields an empty list for each page of revoked awards. With `enter`, the store is changed, too: awards are
+        revoked and entered if they still rest on the same event.
         """
         self._sql("ALTER TABLE temp.awards RENAME TO foreseen")
         joined = f"temp.foreseen f LEFT JOIN main.awards a USING {KEY}"
@@ -164,8 +169,10 @@ class Reconciliation:
     def changes(
         self, badges: Iterable[Badge], slugs: Sequence[str], events: EventRange, *, pruned: bool
     ) -> list[LevelChange]:
-        """For each level of the badges; stale are only awards of the badges named by `slugs`: with `pruned` those that
-        were revoked.
+        """The change in each level of the badges.
+
+        Stale awards are counted for the badges `slugs` only. With `pruned`, the awards that were revoked are counted
+        instead.
         """
         stale = self.revoked if pruned else self._counted(slugs, events)
         gained = _by_level(self._sql("SELECT badge, level, count(*) FROM gained GROUP BY badge, level"))
@@ -182,7 +189,7 @@ class Reconciliation:
         return [user for (user,) in self._sql(query, *place, NAMES)]
 
     def _counted(self, slugs: Sequence[str], events: EventRange) -> Counter[LevelPlace]:
-        """How many awards of each level are stale."""
+        """How many awards of each level are stale, for the badges `slugs`."""
         query, values = self._stale_query("a.badge, a.level, count(*)", slugs, events)
         return _by_level(self._sql(f"{query} GROUP BY a.badge, a.level", *values))
 

@@ -1,4 +1,4 @@
-"""Questions for people: who holds what, which badges there are, what waits in the queue."""
+"""Reports for people: who holds what, who leads, and how many users hold each badge."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from brabeion_cli.store.store import Store
 
 Row = dict[str, Any]
 
-ON_RECORD = 100  # awards that are looked at when one badge of one user is explained
+ON_RECORD = 100  # awards read to explain one badge of one user
 
 
-#: Equal moments in a fixed order.
+#: Awards with equal moments come in a fixed order.
 NEWEST_FIRST = (
     AwardRow.awarded_at.desc(), AwardRow.user, AwardRow.badge, AwardRow.level.desc(), AwardRow.key,
     AwardRow.occasion.desc(),
@@ -29,7 +29,11 @@ NEWEST_FIRST = (
 
 
 class Filter(NamedTuple):
-    """Which awards: all fields that are not None must fit. `since` is included, `until` is not."""
+    """Which awards to list: all fields that are not None must match.
+
+    `since` is included, `until` is not. `level` is a number or a name. With `highest`, only the highest level of each
+    user, badge and key is listed.
+    """
 
     user: str | None = None
     badge: str | None = None
@@ -41,10 +45,10 @@ class Filter(NamedTuple):
 
 
 def awards(store: Store, catalogue: Catalogue, chosen: Filter) -> Iterator[Row]:
-    """Present awards, newest first; equal moments by user, badge, level (highest first) and key.
+    """Awards that are held now, newest first; equal moments by user, badge, level (highest first) and key.
 
-    Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None where it was given
-    by hand), given_by, reason.
+    Rows: user, badge, level, level_name, description, key, awarded_at, event {name, id, at} (None if given by hand),
+    given_by, reason. Raises `EventError`, or `UnknownBadgeError` if no badge has that level name.
     """
     query = _awards(store).where(AwardRow.revoked_at.is_null()).limit(chosen.limit)
     if chosen.user is not None:
@@ -64,8 +68,10 @@ def awards(store: Store, catalogue: Catalogue, chosen: Filter) -> Iterator[Row]:
 
 
 def awards_on_record(store: Store, catalogue: Catalogue, user: str, badge: str) -> Iterator[Row]:
-    """Awards of a user and badge, also revoked ones, which come last; at most `ON_RECORD` of them. Rows as of `awards`,
-    with the state of the event and its user, and revoked_at, revoked_by, revoked_because.
+    """Awards of a user and badge, at most `ON_RECORD` of them. Revoked ones come last.
+
+    Rows are as in `awards`, with revoked_at, revoked_by and revoked_because; `event` also has the event's user and
+    state.
     """
     query = _awards(store).select_extend(EventRow.state, EventRow.user.alias("event_user"), AwardRow.revoked_at)
     query = query.where((AwardRow.user == user) & (AwardRow.badge == badge)).limit(ON_RECORD)
@@ -77,7 +83,7 @@ def awards_on_record(store: Store, catalogue: Catalogue, user: str, badge: str) 
 
 
 def _awards(store: Store) -> Any:
-    """Awards with their events, newest first; equal moments in a fixed order."""
+    """A query for awards with their events, newest first; equal moments in a fixed order."""
     return store.ask(
         AwardRow.select(AwardRow, EventRow.name, EventRow.id, EventRow.at)
         .join(EventRow, JOIN.LEFT_OUTER, on=(AwardRow.event == EventRow.number))
@@ -112,7 +118,7 @@ def _award_row(row: Any, badge: CatalogueEntry | None) -> Row:
 
 
 def _is_level(catalogue: Catalogue, level: str) -> Any:
-    """A level by its number, or by its name (in any case) wherever a badge has one."""
+    """A condition for awards of a level: its number, or its name (in any case) in every badge that has it."""
     if level.isdecimal() and len(level) < 10:
         return AwardRow.level == int(level)
     names = {
@@ -131,7 +137,7 @@ def _is_level(catalogue: Catalogue, level: str) -> Any:
 
 
 def _is_highest() -> Any:
-    """No present award of the same user, badge and key has a higher level."""
+    """A condition: the user holds no award of the same badge and key with a higher level."""
     higher = AwardRow.alias()
     return ~fn.EXISTS(
         higher.select(1).where(
@@ -147,10 +153,10 @@ def _is_highest() -> Any:
 def leaders(
     store: Store, *, badge: str | None = None, since: str | None = None, until: str | None = None, limit: int
 ) -> list[Row]:
-    """Who has most awards; equal numbers share a rank, and who had them first is named first.
+    """The users with the most awards. Equal numbers share a rank; who got there first comes first.
 
-    Rows: rank, user, awards, badges (different ones), last_awarded_at. Of all awards the totals are kept; those of one
-    badge or some time are counted.
+    Rows: rank, user, awards, badges (different ones), last_awarded_at. The numbers of all awards come from stored
+    totals; those of one badge or a period are counted. Raises `EventError`.
     """
     if badge is None and since is None and until is None:
         totals: Any = (StandingRow.user, StandingRow.awards, StandingRow.badges, StandingRow.last_awarded_at)
@@ -176,7 +182,7 @@ def leaders(
 
 
 def holders(store: Store, catalogue: Catalogue) -> list[Row]:
-    """Every registered badge and level with its holders, and their share of all users that the store knows."""
+    """Each level of each registered badge, with how many users hold it and their share of all users in the store."""
     counted = {(row.badge, row.level): row.users for row in store.ask(HolderRow.select())}
     users = counted.get(("", 0), 0)
     rows = []

@@ -1,4 +1,4 @@
-"""What leaves the store, each time in one transaction: old events, a user, a user's name."""
+"""Prunes old events, forgets a user and renames a user, each in one transaction."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.store import Store
 
 FORGET = "forget"
-"""given_by of an award that an event of another user earned, who was forgotten."""
+"""`given_by` of an award that was earned by an event of another user who is now forgotten."""
 
-#: What goes of a name: not what an award or a task refers to; where badges need the name, not the last one of a user
-#: either, because that carries on the count.
+#: The events of a name that are deleted. An event stays if an award or a task refers to it. If badges need the name,
+#: each user's last event stays too, because counting goes on from it.
 GOING = """
     FROM events AS e WHERE name = :name AND at < :before
     AND NOT EXISTS (SELECT 1 FROM awards WHERE event_number = e.number)
@@ -31,7 +31,7 @@ GOING = """
         OR EXISTS (SELECT 1 FROM events WHERE "user" = e."user" AND name = e.name AND at = e.at AND number > e.number)
         OR EXISTS (SELECT 1 FROM events WHERE "user" = e."user" AND name = e.name AND at > e.at AND at < :before))
 """
-#: Late-comers of that time count as if they had come in time, for whatever was recorded before them, too.
+#: Late events before `:before` now count as if they had come in time, also for events that were recorded before them.
 COUNT_LATE_COMERS_IN = (
     """
     UPDATE events SET tally = tally + counted.all_late - counted.late_before,
@@ -63,7 +63,8 @@ NOTE_PRUNE = """
 OF_USER = '"user" = :user'
 OF_EVENTS = f"event_number IN (SELECT number FROM events WHERE {OF_USER})"
 OF_TASKS = f"{OF_EVENTS} OR json_extract(award, '$.user') = :user"
-#: The awards of others that the user's events earned stay as if they had been given by hand; occasions, too, as there.
+#: The awards of others that the user's events earned stay, as if they had been given by hand. An occasion made from an
+#: event's number is replaced with a negative one, as awards by hand have.
 LEAVE_TO_OTHERS = f"""
     UPDATE awards SET event_number = NULL, position = 0, occasion = left_to.occasion, given_by = '{FORGET}',
         reason = 'earned by ' || left_to.name || ' of a user who was forgotten'
@@ -91,7 +92,7 @@ RENAME_USER = (
 
 
 class PrunedEvents(NamedTuple):
-    """How many events of a name are gone, of how many users, and the badges that need that name."""
+    """How many events of a name were deleted, of how many users, and the badges that need that name."""
 
     event: str
     events: int
@@ -100,8 +101,10 @@ class PrunedEvents(NamedTuple):
 
 
 class PruneReport(NamedTuple):
-    """What was pruned: of each name that had any; how many events of that time stay, of all names; and badges that have
-    awards, but are not registered, so that nobody knows what they need.
+    """What was pruned.
+
+    `names` lists each name of which events were deleted. `left` is how many events before that moment stay, of all
+    names. `strangers` are badges that have awards or tasks but are not registered, so nobody knows what they need.
     """
 
     before: str
@@ -111,8 +114,10 @@ class PruneReport(NamedTuple):
 
 
 class UserTraces(NamedTuple):
-    """Rows of a user: events, awards, tasks; awards of others that the user's events earned; and how many events that
-    stay name the user in their state.
+    """How many events, awards and tasks a user has.
+
+    `left_to_others` counts the awards of others that the user's events earned. `mentions` counts the events that stay
+    and name the user in their state.
     """
 
     events: int
@@ -125,9 +130,9 @@ class UserTraces(NamedTuple):
 def prune(
     store: Store, catalogue: Catalogue, before: str, also: Sequence[str], *, now: datetime, dry_run: bool = False
 ) -> PruneReport:
-    """Delete events before a moment that no badge needs, and those of the names in `also`, which badges need.
+    """Delete events before a moment: those that no badge needs, and those of the names in `also`, needed or not.
 
-    Raises `EventError`, `NoSuchEventError`, `UnknownBadgeError`, having changed nothing.
+    Raises `EventError`, `NoSuchEventError` or `UnknownBadgeError`, and changes nothing then.
     """
     before = moment(before, "--before")
     if before > moment(now):
@@ -167,13 +172,13 @@ def _prune_name(store: Store, name: str, before: str, needed_by: list[str], *, d
 
 
 def forget(store: Store, user: str, *, now: datetime, dry_run: bool = False) -> UserTraces:
-    """Delete all rows of a user. Raises `EventError`, `UserError`, having changed nothing.
+    """Delete all rows of a user. Raises `EventError` or `UserError`, and changes nothing then.
 
-    Call `erase()` afterwards: until then the file may still hold what it held.
+    Call `erase()` afterwards. Until then, the file may still contain what was deleted.
     """
     user = text_or_number(user, "user")
     mentions = _mentions(store, user, 'AND "user" <> :user')
-    store.database.pragma("secure_delete", 1)  # in case nobody comes to erase()
+    store.database.pragma("secure_delete", 1)  # in case erase() is never called
     with contextlib.nullcontext() if dry_run else store.transaction():
         traces = _traces(store, user, mentions)
         if not dry_run:
@@ -184,7 +189,7 @@ def forget(store: Store, user: str, *, now: datetime, dry_run: bool = False) -> 
 
 
 def erase(store: Store) -> str | None:
-    """Write the file anew, so that no byte of what was deleted is left; what was in the way, if anything was."""
+    """Rewrite the file, so that no byte of what was deleted is left. Returns what prevented it, or None."""
     try:
         with store.errors():
             return None if store.database.rewrite() else f"others read {store.path} for too long"
@@ -193,7 +198,10 @@ def erase(store: Store) -> str | None:
 
 
 def rename(store: Store, user: str, name: str, *, now: datetime, dry_run: bool = False) -> UserTraces:
-    """Give a user another name, which is nobody's. Raises `EventError`, `UserError`, having changed nothing."""
+    """Give a user another name, which must not be in use.
+
+    Raises `EventError` or `UserError`, and changes nothing then.
+    """
     user, name = text_or_number(user, "user"), text_or_number(name, "the new name")
     if user == name:
         raise UserError(f"{user!r} has that name already")
@@ -210,7 +218,7 @@ def rename(store: Store, user: str, name: str, *, now: datetime, dry_run: bool =
 
 
 def _traces(store: Store, user: str, mentions: int) -> UserTraces:
-    """Raises `UserError` where there are none."""
+    """What the store has of a user. Raises `UserError` if it has nothing."""
     counts = _counts(store, user)
     if not any(counts):
         known = [name for (name,) in _rows(store, 'SELECT "user" FROM events UNION SELECT "user" FROM awards')]
@@ -220,7 +228,7 @@ def _traces(store: Store, user: str, mentions: int) -> UserTraces:
 
 
 def _counts(store: Store, user: str) -> tuple[int, int, int]:
-    """Events, awards, tasks."""
+    """How many events, awards and tasks a user has."""
     concerned = {"events": OF_USER, "awards": OF_USER, "tasks": OF_TASKS}
     counts = [f"(SELECT count(*) FROM {table} WHERE {which})" for table, which in concerned.items()]
     ((events, awards, tasks),) = _rows(store, f"SELECT {', '.join(counts)}", user=user)
@@ -228,7 +236,7 @@ def _counts(store: Store, user: str) -> tuple[int, int, int]:
 
 
 def _mentions(store: Store, user: str, chosen: str = "") -> int:
-    """How many events have the user's name as a JSON string in their state."""
+    """How many events (that match `chosen`) have the user's name as a JSON string in their state."""
     query = f"SELECT count(*) FROM events WHERE instr(state, :quoted) {chosen}"
     ((mentions,),) = _rows(store, query, quoted=strict_json.compact(user), user=user)
     return int(mentions)

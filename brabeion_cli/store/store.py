@@ -1,4 +1,4 @@
-"""`Store`: an open database with its event log and its award log, and the unit of work: one transaction."""
+"""`Store`: an open database with its event log, its award log and transactions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Query = TypeVar("Query", bound=Any)
 
 
 class Store:
-    """An open database. Use it as a context manager: SQLite's errors come out of the block as ours.
+    """An open database. Use it as a context manager: errors of SQLite leave the block as a `StoreError`.
 
         with open_store("brabeion.db") as store:
             with store.transaction():
                 store.events.add(event)
 
-    `created` tells whether opening it created the tables; `migrated_from` names the version before, else None.
+    `created` says whether opening it created the tables. `migrated_from` is the version before (0 if there were no
+    tables), or None if nothing was migrated.
     """
 
     def __init__(self, path: str, opened: OpenedDatabase) -> None:
@@ -46,28 +47,28 @@ class Store:
         self._errors.__exit__(kind, error, traceback)
 
     def errors(self) -> AbstractContextManager[None]:
-        """A block whose SQLite errors come out as ours, for a store that is not itself used as one."""
+        """A block that raises errors of SQLite as a `StoreError`. For a store that is not used as a context manager."""
         return connection.errors_as_ours(self.path)
 
     def close(self) -> None:
-        """Close the connection; the next statement opens it again. A process forks only while it is closed."""
+        """Close the connection. The next statement opens it again. A process must not fork while it is open."""
         if not self.database.is_closed():
             self.database.close()
 
     def transaction(self) -> AbstractContextManager[Any]:
-        """One short IMMEDIATE transaction: all of the block, or nothing."""
+        """A block in one short IMMEDIATE transaction: everything in it is written, or nothing."""
         return self.database.write_transaction()
 
     def ask(self, query: Query) -> Query:
-        """A query of `database.models`, bound to this store: iterate it, or `execute()` it."""
+        """Bind a query of `database.models` to this store. Iterate over the result, or call its `execute()`."""
         bound: Query = query.bind(self.database)
         return bound
 
 
 def open_store(path: str, *, create: bool = False, patience: float = connection.PATIENCE) -> Store:
-    """Open the store at a path, migrating an older one; with `create` a missing or empty file becomes one.
+    """Open the store at a path, and migrate an older one. With `create`, a missing or empty file is made into a store.
 
-    Raises `NoDatabaseError`, `ForeignDatabaseError`, `SchemaVersionError`, all before anything is written; or a
-    `StoreError`.
+    `patience` is how long to wait for the write lock, in seconds. Raises `NoDatabaseError`, `ForeignDatabaseError` or
+    `SchemaVersionError` before anything is written, or a `StoreError`.
     """
     return Store(path, open_database(path, create=create, patience=patience))

@@ -1,4 +1,4 @@
-"""The queue as an operator sees it: which tasks there are, how many, retry, drop."""
+"""The queue as an operator sees it: list, count, retry and drop tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brabeion_cli.store.store import Store
 
 
 class TaskStatus(StrEnum):
-    """What a deferred task is at. The values are those of the documented JSON."""
+    """The status of a task. The values are those of the documented JSON."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class TaskStatus(StrEnum):
 
 
 class OverdueTasks(NamedTuple):
-    """How many tasks were due before a moment, and since when the first of them is; None where there is none."""
+    """How many tasks were due before a moment, and when the first of them was due (None if there is none)."""
 
     tasks: int
     oldest: str | None
@@ -43,15 +43,15 @@ def dead(store: Store) -> int:
 
 
 def overdue(store: Store, before: datetime) -> OverdueTasks:
-    """Tasks that should have been taken before a moment; a held one is due when its lease runs out."""
+    """Tasks that were due before a moment. A task that a worker holds is due when its lease runs out."""
     query = "SELECT count(*), min(due_at) FROM tasks WHERE due_at < ?"
     return OverdueTasks(*store.database.execute_sql(query, (moment(before),)).fetchone())
 
 
 def retry(store: Store, numbers: Sequence[int] | None, now: datetime) -> list[int]:
-    """Make tasks due now, with all their attempts before them: the ones named, or (None) every dead one.
+    """Make tasks due now, with no attempt counted: the ones named, or (None) every dead one. Returns their numbers.
 
-    Raises `NoSuchTaskError`, having changed nothing, where one is not there or a worker holds it.
+    Raises `NoSuchTaskError`, and changes nothing, if one is not there or is running.
     """
     with store.transaction():
         chosen = _chosen(store, numbers)
@@ -68,9 +68,9 @@ def retry(store: Store, numbers: Sequence[int] | None, now: datetime) -> list[in
 
 
 def drop(store: Store, numbers: Sequence[int] | None) -> list[int]:
-    """Give tasks up for good: the ones named, or (None) every dead one. A worker that runs one loses its lease.
+    """Delete tasks: the ones named, or (None) every dead one. Returns their numbers.
 
-    Raises `NoSuchTaskError`, having changed nothing, where one is not there.
+    A worker that runs one of them loses its lease. Raises `NoSuchTaskError`, and changes nothing, if one is not there.
     """
     with store.transaction():
         chosen = _chosen(store, numbers)
@@ -108,9 +108,10 @@ def queue(
     dead: bool = False,
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Deferred work, in the order in which it is due, dead tasks last.
+    """Tasks in the order in which they are due, dead ones last.
 
     Rows: task, badge, user, event {name, id, at}, status (waiting, running, dead), attempts, due_at, error, where.
+    Raises `EventError`.
     """
     query = store.ask(
         TaskRow.select(TaskRow, EventRow.name, EventRow.id, EventRow.at, EventRow.user)

@@ -1,4 +1,4 @@
-"""Deferred evaluations: put off, claimed under a lease, finished, tried again, given up."""
+"""The queue of deferred evaluations: defer, claim with a lease, finish, fail and give back tasks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store.store import Store
 
-LOOK_AHEAD = 200  # due tasks among which others are looked for when one's user has another running
-MAX_CHARACTERS = 1 << 20  # of the states of tasks that are claimed together
-MAX_DELAY = 3600.0  # seconds; where doubling stops
+LOOK_AHEAD = 200  # further due tasks to choose from, because some users may have tasks that are running
+MAX_CHARACTERS = 1 << 20  # in the states of tasks that are claimed together
+MAX_DELAY = 3600.0  # seconds; the delay is not doubled beyond this
 
 DUE = """
     SELECT t.number, t.badge, t.attempts, t.state, t.award, t.due_at, e.number, e.name, e."user", e.at, e.id, e.state
@@ -25,8 +25,10 @@ DUE = """
 
 
 class ClaimedTask(NamedTuple):
-    """A claimed task, with all that its evaluation needs. `frozen` is what `freeze()` returned, as JSON, or None;
-    `award` tells of the award that it is about, where that is not the event itself; `due_at` is when it was due.
+    """A claimed task, with everything that its evaluation needs.
+
+    `attempts` includes this one. `frozen` is what `freeze()` returned, as JSON, or None. `award` is the JSON of the
+    award that it is about, or None if it is about the event itself. `due_at` is when it was due before the claim.
     """
 
     number: int
@@ -40,7 +42,7 @@ class ClaimedTask(NamedTuple):
 
     @property
     def entry(self) -> JournalEntry:
-        """What is to be judged: the event, or the award that it led to."""
+        """What to evaluate: the event, or the award that it led to."""
         if self.award is None:
             return self.event
         award = json.loads(self.award)
@@ -54,14 +56,14 @@ class ClaimedTask(NamedTuple):
 
     @property
     def user(self) -> str:
-        """Whose it is: the user of the event, or of the award."""
+        """The user of the event, or of the award."""
         return self.event.user if self.award is None else str(json.loads(self.award)["user"])
 
 
 def defer(
     store: Store, slug: str, entry: JournalEntry, frozen: str | None, now: datetime, failure: Failure | None = None
 ) -> int:
-    """Put an evaluation in the queue, due at once; return the task's number."""
+    """Put an evaluation in the queue, due at once. Returns the task's number."""
     error, where = failure or (None, None)
     award = None
     if entry.name == BADGE_AWARDED:
@@ -79,17 +81,17 @@ def defer(
 
 
 class Claim(NamedTuple):
-    """What a claim found: tasks to run, and the numbers of those that it gave up because their workers kept dying."""
+    """The tasks to run, and the numbers of tasks that were given up because their workers kept dying."""
 
     tasks: list[ClaimedTask]
     died: list[int]
 
 
 def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime, beside: str | None = None) -> Claim:
-    """Take up to `limit` due tasks for `lease` seconds, in the order in which they are due. Attempts count here, before
-    anything runs: a task that kills its worker again and again ends as dead, not as a loop.
+    """Take up to `limit` due tasks for `lease` seconds, in the order in which they are due.
 
-    `beside` is the token of an earlier claim whose tasks will run before these.
+    Attempts are counted here, before anything runs. So a task that always kills its worker ends as dead and does not
+    run for ever. `beside` is the token of an earlier claim whose tasks will run before these.
     """
     token = os.urandom(16).hex()
     with store.transaction():
@@ -108,8 +110,10 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
 
 
 def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[ClaimedTask]:
-    """Due tasks, none of a user of whom others are running: what is judged out of turn may not yet see awards that it
-    should. One that was tried before is alone, so that it takes no other with it should it kill its runner.
+    """Due tasks of users who have no other task running.
+
+    Out of turn, a task might not see awards that it should. A task that was tried before is claimed alone: if it kills
+    its child process, no other task is lost with it.
     """
     running = store.database.execute_sql(
         """SELECT coalesce(json_extract(t.award, '$.user'), e."user")
@@ -121,7 +125,7 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
     chosen: list[ClaimedTask] = []
     characters = 0
     due = store.database.execute_sql(DUE, (now, limit + LOOK_AHEAD))
-    for number, slug, attempts, frozen, award, due_at, *event in due:  # SQLite looks no further than we do
+    for number, slug, attempts, frozen, award, due_at, *event in due:  # SQLite reads rows only as they are fetched
         task = ClaimedTask(number, token, slug, attempts + 1, frozen, award, due_at, JournalEntry(*event))
         if task.user in busy:
             continue
@@ -136,15 +140,16 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
 
 
 def finish(store: Store, tasks: Sequence[ClaimedTask]) -> set[int]:
-    """Remove tasks of one claim that are done. Call it in the transaction that enters their awards; the numbers of
-    those whose lease was not lost.
+    """Remove tasks of one claim that are done. Returns the numbers of those whose lease was not lost.
+
+    Call it in the transaction that enters their awards.
     """
     cursor = store.database.execute_sql(f"DELETE FROM tasks {_held(tasks)} RETURNING number", _holder(tasks))
     return {number for (number,) in cursor.fetchall()}
 
 
 class Setback(NamedTuple):
-    """What became of a task that failed: when it is due again, or None where it is dead."""
+    """What became of a failed task: when it is due again, or None if it is dead."""
 
     due_at: str | None
 
@@ -152,7 +157,10 @@ class Setback(NamedTuple):
 def fail(
     store: Store, task: ClaimedTask, failure: Failure, max_attempts: int, retry_delay: float, now: datetime
 ) -> Setback | None:
-    """Put a failed task off, or give it up after `max_attempts`; None where its lease was lost."""
+    """Delay a failed task, or give it up after `max_attempts`. Returns None if its lease was lost.
+
+    `retry_delay` is the delay after the first attempt, in seconds.
+    """
     due_at = None
     if task.attempts < max_attempts:
         due_at = moment(now + timedelta(seconds=delay(task.attempts, retry_delay)))
@@ -165,8 +173,9 @@ def fail(
 
 
 def give_back(store: Store, tasks: Sequence[ClaimedTask]) -> None:
-    """Return claimed tasks that did not run, due as they were, so that each keeps its turn; the attempt does not
-    count.
+    """Return claimed tasks that did not run. They are due as before, so each keeps its turn.
+
+    The attempt does not count.
     """
     with store.transaction():
         for task in tasks:
@@ -177,8 +186,10 @@ def give_back(store: Store, tasks: Sequence[ClaimedTask]) -> None:
 
 
 def take_back(store: Store, now: datetime) -> None:
-    """End every lease, so that nobody enters what was judged until now; what was running is due at once, and that
-    attempt does not count. Call it in the transaction that changes what tasks are about.
+    """End every lease, so that no worker can enter what it has evaluated so far.
+
+    Running tasks are due at once, and their attempt does not count. Call it in the transaction that changes what tasks
+    are about.
     """
     store.database.execute_sql(
         "UPDATE tasks SET token = NULL, attempts = attempts - (due_at > ?1), due_at = min(due_at, ?1) "
@@ -188,8 +199,9 @@ def take_back(store: Store, now: datetime) -> None:
 
 
 def _held(tasks: Sequence[ClaimedTask]) -> str:
-    """Tasks of one claim, as far as they are still the holder's: whoever finds its token gone has lost the lease and
-    must write nothing.
+    """A WHERE clause for the tasks of one claim that the claim still holds.
+
+    A worker whose token is gone has lost the lease and must write nothing.
     """
     return f"WHERE token = ? AND number IN ({_holes(tasks)})"
 
@@ -203,8 +215,9 @@ def _holes(values: Sequence[object]) -> str:
 
 
 def delay(attempts: int, retry_delay: float) -> float:
-    """Seconds until the next try: doubled each time, up to an hour, and up to a quarter more by chance, so that
-    tasks that failed together do not come back together.
+    """Seconds until the next attempt: doubled each time, up to an hour.
+
+    Up to a quarter is added at random, so that tasks that failed together do not come back together.
     """
     jitter = 1 + int.from_bytes(os.urandom(2)) / 65535 / 4
     return float(min(retry_delay * 2 ** min(attempts - 1, 30), MAX_DELAY) * jitter)
