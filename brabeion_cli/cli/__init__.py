@@ -1,4 +1,4 @@
-"""The command line: Click only. Each command resolves, makes one call, and renders."""
+"""The command line: Click only. Each command reads its settings, makes one call, and prints the result."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import os
 import signal
 import sys
 
-GARBAGE = 50_000  # objects between two looks for garbage: loading the modules makes about as many, and no garbage
+GARBAGE = 50_000  # new objects between two garbage collections; loading the modules makes about as many, and no garbage
 
 
 def run() -> None:
-    """The command `brabeion`, as a process of its own.
+    """Run the command `brabeion` as a process of its own.
 
-    It ends at once: taking apart what is loaded would copy memory that `fire` shares with its child.
+    It ends with `os._exit`: freeing what is loaded would copy memory that `fire` shares with its child process.
     """
     try:
         main()
     except SystemExit as end:
-        if not isinstance(end.code, int):  # not of ours
+        if not isinstance(end.code, int):  # not one of ours
             raise
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # full, closed, not there
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # disk full, closed, or None
                 stream.flush()
         os._exit(end.code)
 
 
 def main() -> None:
-    """The command `brabeion`, within a process.
+    """Run the command `brabeion` within a process.
 
-    Until all of it is loaded (`app.begin`), Ctrl-C ends the process in silence.
+    Until everything is loaded (`app.begin`), Ctrl-C ends the process silently.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

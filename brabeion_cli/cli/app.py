@@ -1,4 +1,4 @@
-"""The `brabeion` command: finds subcommands when they are needed, and turns errors into text and exit statuses."""
+"""The `brabeion` command: imports subcommands on demand, and turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brabeion_cli import __version__
 from brabeion_cli.cli import interruption, options
 from brabeion_cli.errors import BrabeionError
 
-#: Where each command lives; a module is imported when one of its commands is used.
+#: The module of each command. It is imported when one of its commands is used.
 COMMANDS = {
     "init": "project",
     "fire": "fire",
@@ -43,7 +43,7 @@ DEFECT = 70
 
 
 class Main(click.Group):
-    """The group of all commands, and the one place where exceptions become messages."""
+    """The group of all commands, and the only place where exceptions become messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -99,8 +99,9 @@ class Main(click.Group):
 
 
 def begin() -> None:
-    """All modules are there. From now on Ctrl-C is answered; and what was loaded is no garbage: neither a collection
-    nor the end of this process, nor of a forked one, has to look at it.
+    """Call this when all modules are loaded. From now on Ctrl-C is handled.
+
+    What was loaded is no garbage: collections skip it, also at the end of this process and of forked ones.
     """
     gc.freeze()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
@@ -108,11 +109,11 @@ def begin() -> None:
 
 
 def _prepare_process() -> None:
-    """Whatever we inherited: stdin, stdout and stderr are there and take any text, and children can be waited for."""
+    """Make sure that stdin, stdout and stderr exist and take any text, and that child processes can be waited for."""
     while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(fd)
-    for fd in (1, 2):  # else what does not fit into a pipe at once would be lost
+    for fd in (1, 2):  # otherwise what does not fit into a pipe at once would be lost
         os.set_blocking(fd, True)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
@@ -123,7 +124,7 @@ def _prepare_process() -> None:
 
 
 def _as_utf8(argument: str) -> str:
-    """An argument as the UTF-8 that it is, whatever Python took it for in a locale that knows only ASCII."""
+    """An argument as UTF-8, even if Python decoded it for a locale that knows only ASCII."""
     try:
         return os.fsencode(argument).decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Says which badges failed while many events go by: the first failures of each, and how many there were in all."""
+"""Reports which badges fail while many events go by: the first failures of each, and at the end how many there were."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Failures:
 
     @property
     def total(self) -> int:
-        """How many there were."""
+        """How many failures there were."""
         return self._counts.total()
 
     def tell(self, badge: str, text: str) -> None:
-        """One more; said on stderr while there are not too many of that badge."""
+        """Count a failure. It is printed on stderr if it is among the first `SHOWN` of its badge."""
         self._counts[badge] += 1
         if self._counts[badge] <= SHOWN:
             options.complain(text)
 
     def sum_up(self, way_out: str) -> None:
-        """How many there were of those that were not all said."""
+        """Print the totals of badges whose failures were not all printed. `way_out` says what to do about them."""
         for badge, count in self._counts.items():
             if count > SHOWN:
                 options.complain(f"badge {badge} failed {count:,} times in all; {way_out}")
 
     def forget(self) -> None:
-        """Before they come again."""
+        """Start counting again, because the same failures will come again."""
         self._counts.clear()

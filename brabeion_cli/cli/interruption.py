@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command by an exception, so that whatever is open is closed on the way out."""
+"""Ctrl-C and SIGTERM raise an exception that ends the command, so that everything open is closed on the way out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Terminated(SystemExit):
-    """SIGTERM; the exit status is the shell's for it."""
+    """SIGTERM. The exit status is the one that shells use: 128 plus the number of the signal."""
 
 
 def end(signum: int, frame: FrameType | None) -> None:
-    """The handler of both signals."""
+    """The handler for both signals."""
     if signum == signal.SIGINT:
         raise Interrupted
     raise Terminated(128 + signum)
@@ -34,8 +34,8 @@ def end(signum: int, frame: FrameType | None) -> None:
 def insisting() -> Iterator[None]:
     """A block in which no such exception is lost.
 
-    In a callback of the garbage collector or of an import lock Python reports an exception and goes on. Then the signal
-    is sent again a moment later, when the callback is over.
+    If it is raised in a callback of the garbage collector or of an import lock, Python only reports it and goes on.
+    Then the signal is sent again after `SOON` seconds, when the callback is over.
     """
     report = sys.unraisablehook
 

@@ -1,4 +1,4 @@
-"""What commands share: the options that go everywhere, and how to speak to people."""
+"""What the commands share: the options that all of them accept, and output to people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Given:
-    """The options that may stand before or after a command's name; of two the later one counts."""
+    """The options that may stand before or after a command's name. The last one counts; --badges adds up."""
 
     def __init__(self) -> None:
         self.db: str | None = None
@@ -38,7 +38,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 def everywhere(command: F) -> F:
-    """--db, --badges, --config and --debug."""
+    """Add --db, --badges, --config and --debug to a command."""
     for option in (
         click.option("--debug", is_flag=True, help="Show tracebacks.", expose_value=False, callback=_remember),
         click.option(
@@ -59,7 +59,7 @@ def everywhere(command: F) -> F:
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.5 only
-    """A number within bounds, without Click's remark on them in each help text."""
+    """A number within bounds. Unlike Click's own types it does not add the bounds to the help text."""
 
     name = "number"
 
@@ -80,7 +80,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic since Click 
 
 
 class Path(click.ParamType):  # type: ignore[type-arg]
-    """A path, whatever the locale."""
+    """A path, in any locale."""
 
     name = "path"
 
@@ -89,14 +89,14 @@ class Path(click.ParamType):  # type: ignore[type-arg]
 
 
 PATH = Path()
-COUNT = Number(int, 1, 2**63 - 1)  # what SQLite can count
+COUNT = Number(int, 1, 2**63 - 1)  # the largest integer of SQLite
 SECONDS = Number(float, 0, 10**9)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
 
 def resolve() -> Config:
-    """The configuration for the command that runs."""
+    """The configuration for the running command."""
     given = click.get_current_context().find_object(Given) or Given()
     chosen = config.Options(given.db, tuple(given.badges), given.config)
     return config.resolve(chosen, os.environ, _working_directory())
@@ -110,12 +110,12 @@ def _working_directory() -> str:
 
 
 def now() -> datetime:
-    """The present moment, which everything below takes as an argument."""
+    """The present moment. Everything below the command line gets it as an argument."""
     return datetime.now(timezone.utc)
 
 
 def caller() -> str:
-    """Who runs this: recorded with awards that are given or revoked by hand."""
+    """Who runs this. It is recorded with awards that are given or revoked by hand."""
     import getpass
 
     try:
@@ -125,23 +125,23 @@ def caller() -> str:
 
 
 def say(text: str) -> None:
-    """A line of the answer, on stdout."""
+    """Print a line of the result on stdout."""
     click.echo(visible(text))
 
 
 def notice(text: str) -> None:
-    """A line that is not the answer, on stderr; where that takes none, the exit status still says how it went."""
+    """Print a line that is not the result on stderr. If that fails, the exit status still says how it went."""
     with contextlib.suppress(OSError):
         print(visible(text), file=sys.stderr, flush=True)  # click.echo() would write through a progress bar
 
 
 def complain(text: str) -> None:
-    """An error, on stderr."""
+    """Print an error on stderr."""
     notice(f"Error: {text}")
 
 
 def complain_of(error: BrabeionError) -> None:
-    """An error of ours; one of setup may have a line for each mistake."""
+    """Print a `BrabeionError` on stderr. A `SetupError` may have a line for each mistake."""
     lines = str(error).splitlines() if isinstance(error, SetupError) else [str(error)]
     complain(lines[0])
     for line in lines[1:]:

@@ -1,4 +1,4 @@
-"""Rows → table, JSON, CSV. The only module that imports rich, and only while it draws."""
+"""Prints rows as a table, JSON or CSV. The only module that imports rich, and only when it draws."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 RUNS_AS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-KEPT_FORMATS = "\u200c\u200d"  # joiners, which words and emoji are made with
+KEPT_FORMATS = "\u200c\u200d"  # joiners, which some words and emoji need
 SHOW_AFTER = 1.0  # seconds until a progress bar appears
-REDRAW = 0.1  # seconds between two drawings of it
+REDRAW = 0.1  # seconds between two updates of it
 
 
 def visible(value: object) -> str:
-    """A value as one line of text that does nothing to a terminal: control and direction characters as escapes."""
+    """A value as one line of text that is safe on a terminal: control and direction characters are escaped."""
     text = "" if value is None else str(value)
     if text.isprintable():
         return text
@@ -34,22 +34,22 @@ def _visible_character(character: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """One JSON text, indented; ASCII only, so that it survives every pipe and terminal."""
+    """A JSON text, indented. It is ASCII only, so that it survives every pipe and terminal."""
     return json.dumps(value, indent=2)
 
 
 def json_line(value: Any) -> str:
-    """One JSON text in one line, for people: as it is written, not escaped."""
+    """A JSON text in one line, for people: characters are not escaped."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def json_lines(rows: Iterable[Any]) -> Iterator[str]:
-    """One JSON text a row."""
+    """One JSON text per row."""
     return (json.dumps(row) for row in rows)
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A header and a line a row; a cell that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """A header and a line per row. A cell that a spreadsheet would run as a formula gets an apostrophe in front."""
     yield _csv_line(columns)
     for row in rows:
         yield _csv_line([_defused(row[column]) for column in columns])
@@ -59,7 +59,7 @@ def _csv_line(cells: Sequence[Any]) -> str:
     import csv
 
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # a cell with either of them is quoted
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # a cell with either character is quoted
     return line.getvalue().removesuffix("\r\n")
 
 
@@ -70,7 +70,7 @@ def _defused(cell: Any) -> Any:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> None:
-    """Print a table: drawn on a terminal; elsewhere plain columns, each as wide as its widest cell, nothing cut."""
+    """Print a table. On a terminal it is drawn; elsewhere it is plain columns, each as wide as its widest cell."""
     cells = [[visible(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _draw(columns, cells, numbers)
@@ -99,17 +99,17 @@ def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], numbers: Seque
 
 
 class Meter(Protocol):
-    """Something that shows how far a long job has come."""
+    """Shows how far a long job has come."""
 
     def __call__(self, completed: int, note: str, total: int | None = None) -> None:
-        """So much is done (of so much, where that is known only now); `note` is shown beside the bar."""
+        """Show `completed` (of `total`, if that is known only now), with `note` beside the bar."""
 
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Meter]:
-    """A progress bar on stderr, where that is a terminal and the job takes longer than a second.
+    """A progress bar on stderr, if that is a terminal and the job takes longer than `SHOW_AFTER` seconds.
 
-    It is drawn only when it is called: rich's own thread would be in the way of those who fork.
+    It is drawn only when it is called: rich's own thread would get in the way of forks.
     """
     draw_from = time.monotonic() + SHOW_AFTER
     bar, task = None, None

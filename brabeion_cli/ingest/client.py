@@ -1,9 +1,9 @@
-"""`fire` and `ingest`, in the command's own process: a child records the events, and this sees to it that none is lost.
+"""`fire` and `ingest` in the command's own process: a child process records the events, and no event gets lost.
 
-Sync badges run inside the transaction that records their event, in the process that writes. That process is a child,
-so a badge that ends it (`os._exit`, a crash in C, a hang that no time-out reaches) cannot lose the event: SQLite rolls
-the transaction back, the parent reads on the scoreboard whose code was running, and has the event recorded again with
-that badge's evaluation put in the queue.
+Sync badges run in the process that writes, inside the transaction that records their event. A badge may end that
+process (`os._exit`, a crash in C, a hang that no time-out reaches). Then SQLite rolls the transaction back. The parent
+process reads on the scoreboard which badge was running, and has the event recorded again. This time the evaluation of
+that badge goes into the queue.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 
 class IngestClient:
-    """Has a child record events; the child is replaced when a badge ends it."""
+    """Has a child process record events. If a badge ends the child, a new one takes over."""
 
     def __init__(self, config: Config, created: Callable[[], None] = lambda: None) -> None:
-        """`created` is called where this made the database."""
-        self._tell_created = created
+        """`created` is called if the child created the database."""
+        self._on_created = created
         self._supervisor = Supervisor(partial(_record_events, config))
         self._quarantine = Quarantine()
 
     def close(self) -> None:
-        """End the child; what it was in the middle of is rolled back."""
+        """End the child. A transaction that it has open is rolled back."""
         self._supervisor.close()
 
     def fire(self, event: Event, *, strict: bool = False, dry_run: bool = False) -> tuple[FireAnswer, list[str]]:
-        """Record one event; the answer, and what went wrong in receivers. Raises `BrabeionError`s."""
+        """Record one event. Returns the answer and a line for each receiver that failed. Raises `BrabeionError`s."""
         while True:
             try:
                 self._send(FireRequest(event, self._quarantine.exclusions, strict, dry_run))
@@ -50,7 +50,7 @@ class IngestClient:
                 self._quarantine.add(death)
 
     def ingest(self, blocks: Iterable[Block], *, stop_on_error: bool = False) -> Iterator[CommittedLines | Notified]:
-        """Record the events of lines; yields what each transaction did, after it is on disk."""
+        """Record the events of lines. Yields what each transaction did, once it is on disk."""
         for block in blocks:
             done, finished = block.number - 1, False
             while not finished:
@@ -68,20 +68,20 @@ class IngestClient:
                     self._quarantine.add(death)
 
     def left(self) -> Iterator[CommittedLines | Notified]:
-        """What was done, and not yet told, when `ingest` was interrupted."""
+        """What was done but not yet yielded when `ingest` was interrupted."""
         return (answer for answer in self._supervisor.left() if isinstance(answer, (CommittedLines, Notified)))
 
     def start(self) -> None:
-        """Start the child where there is none: load the badges, open the store. Raises `BrabeionError`s."""
+        """Start the child if there is none: load the badges, open the store. Raises `BrabeionError`s."""
         if not self._supervisor.running and self._supervisor.start().created:
-            self._tell_created()
+            self._on_created()
 
     def _send(self, request: FireRequest | BlockRequest) -> None:
         self.start()
         self._supervisor.send(request)
 
     def _notified(self) -> list[str]:
-        """Wait for the receivers. They run after the commit: one that ends the child hurts nothing that is recorded."""
+        """Wait for the receivers. They run after the commit: if one ends the child, nothing recorded is lost."""
         try:
             notified: Notified = self._supervisor.answer()
             return notified.failures
@@ -90,7 +90,7 @@ class IngestClient:
 
 
 def _record_events(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
-    """The child's life. What knows the store is loaded here: the parent does not need it."""
+    """Run the child. The import is here because only the child needs the store's modules."""
     from brabeion_cli.ingest import recorder
 
     recorder.record_events(config, scoreboard, channel)

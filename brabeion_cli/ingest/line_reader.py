@@ -1,4 +1,4 @@
-"""A stream of bytes → blocks of its lines, as they come: from a file, a pipe, plain or gzip."""
+"""Splits a stream of bytes into blocks of lines as they come: from a file or a pipe, plain or gzip."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from brabeion_cli.errors import FileProblemError
 
 CHUNK = 256 * 1024
 MAX_LINE = 64 * 1024 * 1024
-GZIP = b"\x1f"  # the first byte, which no JSON begins with
+GZIP = b"\x1f"  # the first byte of gzip; no JSON starts with it
 BOM = b"\xef\xbb\xbf"
-BLANKS = b" \t\r"  # what JSON takes for blank; a line has no newline in it
+BLANKS = b" \t\r"  # blanks in JSON; a line has no newline in it
 
 
 class Block(NamedTuple):
-    """Whole lines as they came, with newlines between them. The first has the number `number`, counted from 1, and is
-    not `whole` where it was cut at 64 MiB.
+    """Complete lines as they came, with newlines between them.
+
+    `number` is the number of the first line, counted from 1. `whole` is False if that line was cut at 64 MiB.
     """
 
     number: int
@@ -35,14 +36,16 @@ class Block(NamedTuple):
                 yield number, data
 
     def after(self, number: int) -> Block:
-        """What is left after the line of that number, or the whole of it where that is a line before its first."""
+        """The block without its lines up to that number."""
         settled = number - self.number + 1
         return self if settled < 1 else Block(number + 1, self.data.split(b"\n", settled)[settled])
 
 
 class Input:
-    """What `ingest` reads: a path, or `-` for stdin. `size` and `position` count its bytes as they lie there. `mark` is
-    the byte order mark before the first line, where there was one.
+    """What `ingest` reads: a path, or `-` for stdin.
+
+    `size` and `position` count bytes as they are stored, still zipped. `mark` is the byte order mark before the first
+    line, empty if there is none.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,14 +60,14 @@ class Input:
 
     @property
     def size(self) -> int | None:
-        """The file's size, or None for a pipe."""
+        """The file's size; None for a pipe or an empty file."""
         try:
             return os.fstat(self._stream.fileno()).st_size or None
         except io.UnsupportedOperation:
             return None
 
     def is_file(self, path: str) -> bool:
-        """Whether that path is what is being read."""
+        """Whether `path` is the file being read."""
         try:
             return os.path.samestat(os.fstat(self._stream.fileno()), os.stat(path))
         except OSError:
@@ -72,13 +75,13 @@ class Input:
 
     @property
     def position(self) -> int:
-        """How far it has been read."""
+        """How many bytes have been read; 0 for a pipe."""
         return self._stream.tell() if self._stream.seekable() else 0
 
     def blocks(self) -> Iterator[Block]:
-        """All lines; what has come is given on at once, without waiting for more.
+        """All lines. What has come is yielded at once, without waiting for more.
 
-        Raises `FileProblemError` where the input cannot be read on.
+        Raises `FileProblemError` if the rest of the input cannot be read.
         """
         number, rest, whole = 1, bytearray(), True
         try:
@@ -106,7 +109,7 @@ class Input:
 
 
 def _unzipped(stream: io.BufferedReader) -> Iterator[bytes]:
-    """The bytes inside gzip, one member or several, as they come (`gzip.GzipFile` waits until its buffer is full)."""
+    """The bytes inside gzip, one member or several, as they come. `gzip.GzipFile` waits until its buffer is full."""
     member, begun = zlib.decompressobj(wbits=31), False
     while chunk := stream.read1(CHUNK):
         while chunk:
@@ -125,5 +128,5 @@ def _unbuffered_stdin() -> Any:
         return open(os.devnull, "rb", buffering=0)
     raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     if isinstance(raw, io.FileIO):
-        os.set_blocking(raw.fileno(), True)  # else "nothing yet" would read like the end
+        os.set_blocking(raw.fileno(), True)  # otherwise "nothing yet" would look like the end
     return raw

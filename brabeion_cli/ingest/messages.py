@@ -1,4 +1,4 @@
-"""What the parent and the child of `fire` and `ingest` tell each other."""
+"""Messages between the parent process and the child process of `fire` and `ingest`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StoreReady(NamedTuple):
-    """The child has loaded the badges and opened the store; `created` where that made the database."""
+    """The child has loaded the badges and opened the store; `created` if it created the database."""
 
     created: bool
 
@@ -29,7 +29,7 @@ class FireRequest(NamedTuple):
 
 
 class FireAnswer(NamedTuple):
-    """An event is recorded (or would be). `unheard` has near matches where no badge listens to it, else None."""
+    """An event is recorded (or would be). `unheard` is None if a badge listens to it, else text with near matches."""
 
     recorded: RecordedEvent
     unheard: str | None
@@ -44,7 +44,7 @@ class BlockRequest(NamedTuple):
 
 
 class RejectedLine(NamedTuple):
-    """A line that was refused: its number, what was on it, and why."""
+    """A refused line: its number, its text, and why."""
 
     number: int
     data: bytes
@@ -60,8 +60,9 @@ class FailedBadge(NamedTuple):
 
 
 class CommittedLines(NamedTuple):
-    """What one transaction of `ingest` did: the lines up to number `done` are settled. `finished` where none is left of
-    the block, or none is to be looked at (`stopped`).
+    """What one transaction of `ingest` did: the lines up to number `done` are settled.
+
+    `finished` if no line of the block is left. `stopped` if an error ended the run; then the rest is not read.
     """
 
     done: int

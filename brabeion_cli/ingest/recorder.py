@@ -1,4 +1,4 @@
-"""The child of `fire` and `ingest`: loads the badges, opens the store, and records the events that it is sent."""
+"""The child process of `fire` and `ingest`: loads the badges, opens the store, and records the events it is sent."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from brabeion_cli.signals import badge_awarded
 if TYPE_CHECKING:
     from brabeion_cli.ingest.line_reader import Block
 
-HOLD = 0.015  # seconds for which one transaction of `ingest` holds the write lock, or one event where that takes longer
-BREATH = 0.0025  # seconds between two of them, so that others get their turn
-MIN_AHEAD, MAX_AHEAD = 64, 1024  # lines that are read ahead, while others may write, for the next transaction
-ALONE = 10.0  # seconds, beyond all waits and time-outs, after which a child ends itself
+HOLD = 0.015  # seconds that a transaction of `ingest` holds the write lock; longer if a single event takes longer
+BREATH = 0.0025  # seconds between two transactions, so that others get the lock
+MIN_AHEAD, MAX_AHEAD = 64, 1024  # lines to parse for the next transaction while others may write
+ALONE = 10.0  # seconds on top of all waits and time-outs, after which a child ends itself
 
 
-#: A line's number, its text, and its event or what is wrong with it. A plain tuple, and taken apart where it is used:
-#: a named one for each line costs `ingest` a hundredth.
+#: A line's number, its text, and its event or what is wrong with it. It is a plain tuple because a named one for each
+#: line makes `ingest` 1 % slower.
 ParsedLine = tuple[int, bytes, Event | EventError]
 
 
@@ -45,7 +45,7 @@ class _DryRunError(Exception):
 
 
 def record_events(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
-    """The child's life: answer requests until there are none."""
+    """Run the child: answer requests until there are none."""
 
     def work(session: Session) -> None:
         recorder = Recorder(config, session, scoreboard, channel)
@@ -57,8 +57,9 @@ def record_events(config: Config, scoreboard: Scoreboard, channel: Channel) -> N
 
 
 class Recorder:
-    """Answers `FireRequest` with `FireAnswer`, and `BlockRequest` with `CommittedLines` for each transaction; after
-    each of these come the receivers' `Notified`.
+    """Answers `FireRequest` with `FireAnswer`, and `BlockRequest` with `CommittedLines` for each transaction.
+
+    After each of these it calls the receivers and sends `Notified`.
     """
 
     def __init__(self, config: Config, session: Session, scoreboard: Scoreboard, channel: Channel) -> None:
@@ -71,16 +72,16 @@ class Recorder:
         self._longest = connection.PATIENCE + (badges + 1) * config.award_timeout + ALONE
 
     def answer(self, request: FireRequest | BlockRequest) -> None:
-        """Do what is requested, and send what came of it."""
-        self._stay()
+        """Do what is requested, and send the result."""
+        self._extend_deadline()
         if isinstance(request, FireRequest):
             self._fire(request)
         else:
             self._record_block(request)
         self._channel.end_after(None)
 
-    def _stay(self) -> None:
-        """Live on for as long as the next step may take."""
+    def _extend_deadline(self) -> None:
+        """Let this child live for as long as the next step may take."""
         self._channel.end_after(self._longest)
 
     def _fire(self, request: FireRequest) -> None:
@@ -114,7 +115,7 @@ class Recorder:
             is_last = len(ahead) < self._ahead
             if (rest := self._breathe_until - time.monotonic()) > 0:
                 time.sleep(rest)
-            self._stay()
+            self._extend_deadline()
             report = TransactionReport(request, _now())
             with self._processor.transaction():
                 release_at = time.monotonic() + HOLD
@@ -141,7 +142,7 @@ class Recorder:
     def _record_line(
         self, number: int, data: bytes, event: Event | EventError, report: TransactionReport, exclusions: Exclusions
     ) -> None:
-        """Record one line's event inside the transaction, and count."""
+        """Record one line's event inside the transaction, and count the result."""
         self._scoreboard.line = report.line = number
         if exclusions.at_lines:
             self._session.guard.excluded = exclusions.at(number)
@@ -159,9 +160,9 @@ class Recorder:
         """Call the receivers, one award at a time."""
         failures = []
         if awards and badge_awarded:
-            self._session.store.close()  # a receiver may fire in its turn, over a connection of its own
+            self._session.store.close()  # a receiver may fire an event over a connection of its own
             for award in awards:
-                self._stay()
+                self._extend_deadline()
                 failures += notify(self._session.registry, self._session.guard, [award])
         self._channel.send(Notified(failures))
 

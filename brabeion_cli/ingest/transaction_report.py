@@ -1,4 +1,4 @@
-"""Counts what becomes of the lines of one transaction of `ingest`."""
+"""Counts what happens to the lines of one transaction of `ingest`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 class TransactionReport:
-    """An `OutcomeListener`. `line` is the number of the line whose event is recorded, `now` the moment of events that
-    have none.
-    """
+    """An `OutcomeListener`. `line` is the number of the line being recorded; `now` is when queued tasks are due."""
 
     def __init__(self, request: BlockRequest, now: datetime) -> None:
         self.now = now
@@ -37,7 +35,7 @@ class TransactionReport:
         return self.recorded + self.duplicates + len(self.rejected)
 
     def reject(self, data: bytes, reason: str) -> None:
-        """The line is refused."""
+        """Count the current line as refused."""
         self.rejected.append(RejectedLine(self.line, data, reason))
         self.stopped = self._stop_on_error
 
@@ -59,7 +57,7 @@ class TransactionReport:
         self.stopped = self._stop_on_error
 
     def as_message(self, finished: bool) -> CommittedLines:
-        """The answer, once it is on disk."""
+        """The message that reports this transaction. Send it once it is on disk."""
         counts = Counter(
             lines=self.lines,
             recorded=self.recorded,

@@ -1,4 +1,4 @@
-"""`check`: loads everything, and collects all that is wrong."""
+"""`check`: loads everything and collects all problems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from brabeion_cli.store.store import open_store
 
 @dataclass
 class CheckReport:
-    """What was resolved, and from where; what is wrong, and what is odd."""
+    """The settings, each as (name, value, origin); what was loaded; problems and warnings."""
 
     settings: list[tuple[str, str, str]]
     badges: int = 0
@@ -29,7 +29,7 @@ class CheckReport:
 
     @property
     def exit_status(self) -> int:
-        """The highest of what is wrong; 0 where nothing is."""
+        """The highest exit status of the problems; 0 if there are none."""
         return max((problem.exit_status for problem in self.problems), default=0)
 
     def as_json(self) -> dict[str, Any]:
@@ -70,10 +70,10 @@ def check(settings: Config, now: datetime) -> CheckReport:
 
 
 def _cron_line(settings: Config) -> str:
-    """What has cron run the queue of this configuration."""
+    """The crontab line that runs the queue of this configuration."""
     named = [("--config", settings.file)] if settings.file else []
     named += [("--db", settings.db)] if settings.origins["db"] != settings.file else []
     named += [("--badges", badges.path) for badges in settings.badges if badges.origin != settings.file]
     options = " ".join(f"{option} {shlex.quote(path)}" for option, path in named)
     line = f"* * * * *  brabeion {options} process-queue --max-time 50"
-    return line.replace("%", r"\%")  # which ends a line of cron otherwise
+    return line.replace("%", r"\%")  # a bare % ends the command of a crontab line

@@ -1,4 +1,4 @@
-"""`explain` and `progress`: a child asks the badges, so that none of them can end the command."""
+"""`explain` and `progress`: a child process asks the badges, so that none of them can end the command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
 
 
 class Question(NamedTuple):
-    """How a user stands with a badge; or, where `slug` is None, how far with all."""
+    """Explain a badge of a user; or, if `slug` is None, the user's progress with all badges."""
 
     user: str
     slug: str | None
@@ -53,7 +53,7 @@ def _ask(config: Config, question: Question) -> Any:
 
 
 def answer_question(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
-    """The child's life: answer one `Question` with an `Explanation` or a `ProgressReport`."""
+    """Run the child: answer one `Question` with an `Explanation` or a `ProgressReport`."""
 
     def work(session: Session) -> None:
         channel.send(True)

@@ -1,4 +1,4 @@
-"""Why a user has a badge, or has it not: what is on record, and what the badge answers now."""
+"""Why a user has a badge or does not: what is on record, and what the badge returns now."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from brabeion_cli.store.task_admin import TaskStatus
 
 
 class Status(StrEnum):
-    """How a user stands with a badge. The values are those of the documented JSON."""
+    """A user's standing with a badge. The values are those of the documented JSON."""
 
     HELD = "held"
     REVOKED = "revoked"
@@ -39,11 +39,11 @@ Row = dict[str, Any]
 
 
 class Explanation(NamedTuple):
-    """`status` is held, revoked, queued, dead, not earned or no events; the rest says why.
+    """A user's `status` with a badge; the rest says why.
 
-    `awards` are those on record, present ones first. `events` has, for each event that the badge listens to, how many
-    the user has and the last one. `answer` is what the badge answers now for the last of them all, where that matters.
-    `near` is set where nobody ever fired such an event: what was fired instead, perhaps.
+    `awards` are those on record, held ones first. `events` has, for each event that the badge listens to, how many the
+    user has and the last one. `answer` is what the badge returns now for the last of all these events; it is set only
+    if the status is "not earned". `near` is set if nobody ever fired such an event: text with near matches.
     """
 
     user: str
@@ -57,7 +57,7 @@ class Explanation(NamedTuple):
 
 
 def explain(session: Session, user: str, slug: str, now: datetime) -> Explanation:
-    """Explain a badge of a user. Raises `UnknownBadgeError` where neither the badge nor an award of it is known."""
+    """Explain a badge of a user. Raises `UnknownBadgeError` if there is no such badge, award or task."""
     registry, store, journal = session.registry, session.store, session.journal
     badge = registry.get(slug)
     awards = list(reports.awards_on_record(store, Catalogue.of(registry), user, slug))
@@ -109,7 +109,7 @@ def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
 
 
 def _unheard(store: Store, badge: Badge) -> str | None:
-    """Names that were fired and are like those which never were; None where others have fired what it listens to."""
+    """Text with near matches if nobody fired what the badge listens to; else None, also if it listens to awards."""
     journal = EventRange()
     if BADGE_AWARDED in badge.events or journal.count(store.database, [*badge.events]):
         return None

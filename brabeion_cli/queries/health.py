@@ -1,4 +1,4 @@
-"""What `check` warns of: things around a sound store that damage it one day, or that fail without a word."""
+"""The warnings of `check`: things that may damage a sound store one day, or that fail silently."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NETWORK = re.compile(
 )
 ESCAPED = re.compile(r"\\([0-7]{3})")
 
-#: SQLite's releases with the mended WAL reset, each with those after it of the same series; all from the last one on.
+#: SQLite releases that fix the WAL-reset race. So do later ones of the same series, and all from the last one on.
 WAL_RESET_MENDED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 
 LONG_LOG = 64 * 1024 * 1024
@@ -35,7 +35,7 @@ OVERDUE = timedelta(hours=1)
 
 
 def warnings(store: Store, cron_line: str, now: datetime) -> Iterator[str]:
-    """All warnings about a store whose schema is sound; `cron_line` is the one that runs its queue."""
+    """All warnings about a store whose schema is sound. `cron_line` is the crontab line that runs its queue."""
     yield from network_file_system(store.path, mount_table())
     yield from wal_reset_race(sqlite3.sqlite_version_info)
     yield from long_log(store.path)
@@ -44,7 +44,7 @@ def warnings(store: Store, cron_line: str, now: datetime) -> Iterator[str]:
 
 
 def mount_table() -> str:
-    """The mounted file systems as the system tells of them; empty where it does not."""
+    """The system's table of mounted file systems; empty if it cannot be read."""
     try:
         if sys.platform == "linux":
             with open(MOUNT_TABLE, encoding="utf-8", errors="surrogateescape") as file:
@@ -55,9 +55,9 @@ def mount_table() -> str:
 
 
 def network_file_system(path: str, mounts: str) -> Iterator[str]:
-    """Warn where `path` lies on a network file system, by a mount table as `mount_table` gives it.
+    """Warn if `path` lies on a network file system. `mounts` is text from `mount_table`.
 
-    Of the mount points above the file the longest counts, and of several at one place the last, which hides the others.
+    The longest mount point above the file counts. If several are at one place, the last counts: it hides the others.
     """
     real = os.path.realpath(path)
     found = (1, "", "")
@@ -74,12 +74,12 @@ def network_file_system(path: str, mounts: str) -> Iterator[str]:
 
 
 def wal_reset_race(version: tuple[int, ...]) -> Iterator[str]:
-    """Warn of an SQLite library with the WAL-reset race: 3.7.0 to 3.51.2, but for the back-ports 3.44.6 and 3.50.7.
+    """Warn of an SQLite library with the WAL-reset race: 3.7.0 to 3.51.2, except the back-ports 3.44.6 and 3.50.7.
 
-    A checkpoint that runs while another connection commits and begins the log anew may leave part of what was
-    committed out of the database, for good (https://sqlite.org/wal.html#walresetbug; the release notes of 3.51.3).
+    If a checkpoint runs while another connection commits and restarts the log, part of the committed data may be lost
+    for good (https://sqlite.org/wal.html#walresetbug; the release notes of 3.51.3).
     """
-    of_series = [mended for mended in WAL_RESET_MENDED if mended[:2] == version[:2]]
+    of_series = [fixed for fixed in WAL_RESET_MENDED if fixed[:2] == version[:2]]
     if version < (of_series or WAL_RESET_MENDED)[-1]:
         yield (
             f"this Python uses SQLite {'.'.join(map(str, version))}, which has the WAL-reset race: in rare cases, when "
@@ -90,10 +90,10 @@ def wal_reset_race(version: tuple[int, ...]) -> Iterator[str]:
 
 
 def long_log(path: str) -> Iterator[str]:
-    """Warn of a write-ahead log that is not emptied any more: longer than `LONG_LOG` and than the database.
+    """Warn of a write-ahead log that is no longer emptied: it is longer than `LONG_LOG` and than the database.
 
-    SQLite begins the log anew at 16 MB (`sqlite.LOG`), when nobody reads an older state; one large transaction, such
-    as a migration, leaves one about as long as the database.
+    SQLite restarts the log at 16 MB (`connection.LOG`) if nobody reads an older state. One large transaction, such as
+    a migration, leaves a log about as long as the database.
     """
     real = os.path.realpath(path)
     try:
@@ -109,7 +109,7 @@ def long_log(path: str) -> Iterator[str]:
 
 
 def dead_tasks(store: Store) -> Iterator[str]:
-    """Warn of tasks that were given up."""
+    """Warn of dead tasks."""
     if count := task_admin.dead(store):
         yield (
             f"{_tasks(count)} dead, given up after too many attempts: `brabeion queue list --dead` says why, "
@@ -118,7 +118,7 @@ def dead_tasks(store: Store) -> Iterator[str]:
 
 
 def overdue_tasks(store: Store, cron_line: str, now: datetime) -> Iterator[str]:
-    """Warn of tasks that nobody has taken for more than an hour; a held one is due when its lease runs out."""
+    """Warn of tasks that have been due for over an hour. A claimed task is due when its lease runs out."""
     overdue = task_admin.overdue(store, now - OVERDUE)
     if overdue.tasks:
         since = f"{_tasks(overdue.tasks)} overdue, the first since {overdue.oldest}"

@@ -1,4 +1,4 @@
-"""How far a user is on the way to each badge that knows."""
+"""How far a user is on the way to each badge that has a `progress()`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ Row = dict[str, Any]
 
 
 class FailedProgress(NamedTuple):
-    """A badge that failed to say."""
+    """A badge whose `progress()` failed."""
 
     slug: str
     failure: Failure
 
 
 class ProgressReport(NamedTuple):
-    """Rows (badge, level, level_name, current, target, share, held), closest first and what is reached last; and the
-    badges that failed to say.
+    """Rows (badge, level, level_name, current, target, share, held) and failures.
+
+    The closest target comes first; targets that are reached come last.
     """
 
     rows: list[Row]
@@ -48,7 +49,7 @@ def measure_progress(session: Session, user: str, now: datetime) -> ProgressRepo
 
 def _rows(session: Session, badge: Badge, user: str, now: datetime) -> list[Row]:
     last = session.journal.latest(user, badge.events, END)
-    # As of now, or of an event that is dated later than that.
+    # As of now, or of the last event if that is dated later.
     at = moment(now) if last is None else max(moment(now), last.at)
     asof = END._replace(at=at)
     history = History(session.journal, user, last, asof)
@@ -74,7 +75,7 @@ def _rows(session: Session, badge: Badge, user: str, now: datetime) -> list[Row]
 
 
 def _checked(badge: Badge, answer: object) -> Progress | str | None:
-    """What `progress()` answered; as text, what is wrong with it."""
+    """What `progress()` returned, or text that says what is wrong with it."""
     if answer is None:
         return None
     if isinstance(answer, Progress):

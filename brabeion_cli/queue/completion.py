@@ -1,4 +1,4 @@
-"""What became of the tasks of a batch, on disk in one transaction."""
+"""Records the results of a batch of tasks in one transaction."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from brabeion_cli.store.task_queue import ClaimedTask
 
 
 class TaskDone(NamedTuple):
-    """A task is finished, and its awards are on disk; `new` are those that were not there before. `endless` says why
-    badges that listen to its awards were not asked.
+    """A task is finished, and its awards are on disk.
+
+    `new` are the awards that were not there before. `endless` says why badges that listen to its awards were not asked.
     """
 
     task: ClaimedTask
@@ -31,7 +32,7 @@ class TaskDone(NamedTuple):
 
 
 class TaskFailed(NamedTuple):
-    """A task failed; `due_at` is when it is tried again, None where it is dead now."""
+    """A task failed. `due_at` is when it is tried again; None if it is dead now."""
 
     task: ClaimedTask
     failure: Failure
@@ -39,7 +40,7 @@ class TaskFailed(NamedTuple):
 
 
 class LeaseLost(NamedTuple):
-    """A task took longer than its lease, and another worker has it: nothing of ours was recorded."""
+    """The task is no longer ours: its lease ran out, or it was dropped or taken back. Nothing was recorded."""
 
     task: ClaimedTask
 
@@ -47,8 +48,9 @@ class LeaseLost(NamedTuple):
 def complete_batch(
     store: Store, answered: Sequence[AnsweredTask], catalogue: Catalogue, config: Config, now: datetime
 ) -> list[TaskDone | TaskFailed | LeaseLost]:
-    """One transaction: of the tasks of a claim those that are done go, those that failed are put off, and those that
-    were not started are given back.
+    """Record answered tasks in one transaction. The evaluated ones must be of one claim.
+
+    Tasks that are done are removed, failed ones get another attempt later, and those not started are given back.
     """
     evaluated = [(each.task, each.answer.grants) for each in answered if isinstance(each.answer, Evaluated)]
     failed = [(each.task, each.answer) for each in answered if isinstance(each.answer, Failure)]
@@ -68,8 +70,9 @@ def complete_batch(
 def finish(
     store: Store, evaluated: Sequence[tuple[ClaimedTask, Sequence[Grant]]], catalogue: Catalogue, now: datetime
 ) -> list[TaskDone | LeaseLost]:
-    """One transaction: of the tasks of a claim those whose lease is still ours go; their awards come, and the tasks of
-    badges that listen to awards.
+    """Finish tasks of one claim in one transaction: enter their awards, and defer the badges that listen to awards.
+
+    A task whose lease was lost enters nothing.
     """
     reports: list[TaskDone | LeaseLost] = []
     with store.transaction():
@@ -95,7 +98,7 @@ def _enter(store: Store, task: ClaimedTask, grants: Sequence[Grant], catalogue: 
 def _defer_collectors(
     store: Store, awarded: Sequence[Grant], entry: JournalEntry, catalogue: Catalogue, now: datetime
 ) -> None:
-    """An award is an event: defer the badges that listen to it. Raises `EndlessAwardsError`."""
+    """Defer the badges that listen to awards, for each of these. Raises `EndlessAwardsError`."""
     collectors = catalogue.listening_to(BADGE_AWARDED)
     for grant in awarded if collectors else ():
         award = award_entry(store.awards, grant, catalogue.level_name(grant.slug, grant.level), entry)

@@ -1,4 +1,4 @@
-"""The dispatcher of `process-queue`: claims tasks in batches, has workers evaluate them, and completes them."""
+"""The dispatcher of `process-queue`: claims tasks in batches, has workers evaluate them, and records the results."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from brabeion_cli.sandbox import process
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store
 
-#: Seconds by which a lease is longer than a task may run: for starting a worker, for tasks before it in its batch
-#: (`worker.LONGEST`), and for waiting to write.
+#: Seconds by which a lease is longer than a task may run. They cover the start of a worker, the tasks before it in its
+#: batch (`worker.LONGEST`), and the wait for the write lock.
 SLACK = 30.0
 
 
 class WorkersDied(NamedTuple):
-    """A task is dead, because the workers that held it kept dying."""
+    """A task is dead because the workers that held it kept dying."""
 
     number: int
 
@@ -40,12 +40,14 @@ Report = TaskDone | TaskFailed | WorkersDied | LeaseLost | ReceiversFailed
 
 
 class Dispatcher:
-    """Runs what is due. Iterate over `run()`; `stop()`, also from a signal handler, ends it after the current tasks,
-    and a second `stop()` ends those too and gives them back.
+    """Runs the due tasks. Iterate over `run()`.
 
-    Each worker gets a batch: one task at first, and twice as many each time as long as they are quick, so that the two
-    commits of a task, its claim and its end, are shared by many. What was claimed and not started is given back.
-    `now` is asked for the present moment.
+    `stop()` ends the run after the current tasks; a second `stop()` ends those, too, and gives them back. A signal
+    handler may call it.
+
+    Each worker gets batches: one task at first, then twice as many each time as long as they are quick. So many tasks
+    share two commits, the claim and the completion. Tasks that were claimed and not started are given back. `now`
+    returns the present moment; `limit` is a number of tasks; `max_time` is in seconds.
     """
 
     def __init__(
@@ -67,14 +69,14 @@ class Dispatcher:
         self._stops = 0
 
     def stop(self) -> None:
-        """Claim nothing more, and start nothing more; the second time, wait no longer either."""
+        """Claim and start no more tasks; the second time, do not wait for the current ones either."""
         self._stops += 1
         self._stop_flag.set()
 
     def run(self) -> Generator[Report, None, None]:
-        """Run due tasks until there are none; yields what became of each, after it is on disk."""
+        """Run due tasks until there are none. Yields the result of each, once it is on disk."""
         try:
-            if not self._start(self._slots[0]):  # even with nothing to do: a broken badge module is told at once
+            if not self._start(self._slots[0]):  # even if nothing is due: reports a broken badge module
                 return
             while True:
                 self._begin()
@@ -94,7 +96,7 @@ class Dispatcher:
             self._give_back(self._slots)
 
     def _complete(self) -> Iterator[Report]:
-        """Bring to disk what workers have answered."""
+        """Record what the workers returned."""
         for slot in self._slots:
             if answered := slot.take_results():
                 self._left -= sum(not isinstance(each.answer, NotStarted) for each in answered)
@@ -106,8 +108,9 @@ class Dispatcher:
                 yield from reports
 
     def _claim(self) -> Iterator[Report]:
-        """Claim tasks for every idle slot, and for those whose tasks are quick ahead of time, as long as there are any
-        and we may; look for some now and then.
+        """Claim tasks for idle slots, and ahead of time for slots whose tasks are quick.
+
+        Between two looks for tasks pass `process.GLANCE` seconds, unless a slot has finished its batch.
         """
         if time.monotonic() < self._claim_at:
             return
@@ -127,7 +130,7 @@ class Dispatcher:
                 return
 
     def _begin(self) -> None:
-        """Ask the workers of slots that have something to do."""
+        """Send work to the workers of slots that have something to do."""
         for slot in self._slots:
             if slot.state is State.ASSIGNED:
                 if self._start(slot):
@@ -136,15 +139,16 @@ class Dispatcher:
                     self._give_back([slot])
 
     def _start(self, slot: WorkerSlot) -> bool:
-        """Have a worker run; with the database closed, because SQLite's connections do not survive a fork. False where
-        we were stopped meanwhile.
+        """Start the slot's worker if it does not run. Returns False if `stop()` was called meanwhile.
+
+        Closes the database before the fork, because SQLite's connections do not survive one.
         """
         if not slot.worker.running:
             self._store.close()
         return slot.worker.start(stopped=lambda: self._stops > 0)
 
     def _give_back(self, slots: Sequence[WorkerSlot]) -> None:
-        """End workers; what they had not finished goes back."""
+        """End workers, and give back the tasks that they have not finished."""
         for slot in slots:
             slot.worker.close()
         for slot in slots:

@@ -1,4 +1,4 @@
-"""What the dispatcher of `process-queue` and its workers tell each other."""
+"""Messages between the dispatcher of `process-queue` and its workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brabeion_cli.store.task_queue import ClaimedTask
 
 
 class StopFlag:
-    """Shared memory by which a parent says that no further task is to be started. Make it before the fork."""
+    """Shared memory in which the dispatcher says that no more tasks may start. Make it before the fork."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)
@@ -20,33 +20,29 @@ class StopFlag:
         return self._memory[0] > 0
 
     def set(self) -> None:
-        """Say so, also from a signal handler; there is no way back."""
+        """Set the flag for good. A signal handler may call it."""
         self._memory[0] = 1
 
 
 class Batch(NamedTuple):
-    """A request: evaluate these tasks, one after the other. From `until` on, a moment of `time.monotonic()`, start
-    none.
-    """
+    """A request: evaluate these tasks in order. From `until` on, a time of `time.monotonic()`, start none."""
 
     tasks: list[ClaimedTask]
     until: float
 
 
 class Evaluated(NamedTuple):
-    """A badge has answered: the grants to enter, none where it was not earned."""
+    """A badge has returned: the grants to enter, none if it was not earned."""
 
     grants: list[Grant]
 
 
 class NotStarted(NamedTuple):
-    """A task was not started: it has to wait for awards of an earlier one, the batch took too long, or we are
-    stopped.
-    """
+    """A task was not started: it must wait for awards of an earlier one, time was up, or the run was stopped."""
 
 
 class AnsweredTask(NamedTuple):
-    """A task with what came of it."""
+    """A task with its result."""
 
     task: ClaimedTask
     answer: Evaluated | Failure | NotStarted

@@ -1,8 +1,8 @@
-"""The worker of `process-queue`, a child: evaluates deferred badges, one task after the other, outside any transaction.
+"""The worker of `process-queue`, a child process: evaluates deferred badges one by one, outside any transaction.
 
-Awards of the tasks of a batch are entered when it is over. So no task runs in the batch in which an earlier one granted
-its user something: its badge might ask for that. Which other users a badge asks about is not known: of those it sees
-what was entered before its batch began, as it does of users whom other workers evaluate at the same time.
+The awards of a batch are entered when the batch is over. So a task is not started if an earlier task of the batch
+granted its user something: its badge might ask about that. Nobody knows which other users a badge asks about. It may
+miss what the same batch, or another worker at the same time, grants to them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ LONGEST = 1.0  # seconds after which no further task of a batch is started
 
 
 def run_worker(config: Config, stop: StopFlag, channel: Channel) -> None:
-    """The child's life: say which badges there are; answer `Batch` with `Evaluated`, `Failure` or `NotStarted` for each
-    task in turn, and `Notify` with `Notified`.
+    """Run the child: send `BadgesLoaded`, then answer requests.
+
+    A `Batch` gets an `Evaluated`, `Failure` or `NotStarted` for each task in order; a `Notify` gets a `Notified`.
     """
     with bootstrap.errors_to_parent(channel):
         registry = bootstrap.load_badges(config, channel)
@@ -46,7 +47,7 @@ def run_worker(config: Config, stop: StopFlag, channel: Channel) -> None:
                 request: Batch | Notify = channel.receive()
                 channel.end_after(LONGEST + config.task_timeout + 2 * process.GRACE)
                 if isinstance(request, Notify):
-                    store.close()  # a receiver may fire in its turn, over a connection of its own
+                    store.close()  # a receiver may fire an event over a connection of its own
                     channel.send(Notified(notify(registry, guard, request.awards)))
                     continue
                 for answer in answers(request, stop, session):
@@ -54,7 +55,7 @@ def run_worker(config: Config, stop: StopFlag, channel: Channel) -> None:
 
 
 def answers(batch: Batch, stop: StopFlag, session: Session) -> Iterator[Evaluated | Failure | NotStarted]:
-    """The answer of each task in turn."""
+    """The answer for each task, in order."""
     granted: set[str] = set()
     for task in batch.tasks:
         if task.user in granted or stop or time.monotonic() >= batch.until:
@@ -67,7 +68,7 @@ def answers(batch: Batch, stop: StopFlag, session: Session) -> Iterator[Evaluate
 
 
 def evaluate_task(task: ClaimedTask, session: Session) -> Evaluated | Failure:
-    """The answer of the task's badge."""
+    """Ask the task's badge."""
     badge = session.registry.get(task.slug)
     if badge is None:
         return Failure(f"no badge {task.slug!r} is registered; was it renamed or removed?")

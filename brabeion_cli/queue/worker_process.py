@@ -1,4 +1,4 @@
-"""A worker's process, as the dispatcher sees it: started, sent requests, heard, ended."""
+"""A worker's process as the dispatcher sees it: start it, send requests, receive answers, end it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from brabeion_cli.sandbox.supervisor import await_ready
 
 
 class WorkerProcess:
-    """It may die, and be started again. `loaded` is what it said of the badges."""
+    """A worker's process. It may die and be started again. `loaded` is what it said about the badges."""
 
     def __init__(self, config: Config, stop: StopFlag) -> None:
         self._config, self._stop = config, stop
@@ -33,13 +33,14 @@ class WorkerProcess:
         return self._child is not None
 
     def fileno(self) -> int:
-        """For `select`: readable when an answer waits, or the process has died."""
+        """For `select`: readable if an answer waits or the process has died."""
         assert self._child is not None
         return self._child.fileno()
 
     def start(self, stopped: Callable[[], bool]) -> bool:
-        """Fork where there is no process, and wait until it has loaded the badges; no database may be open. False where
-        `stopped()` says so before. Raises `BadgeLoadError`, `ConfigError`.
+        """Fork if there is no process, and wait until it has loaded the badges. No database may be open.
+
+        Returns False if `stopped()` is true before that. Raises `BadgeLoadError`, `ConfigError`, `LostProcessError`.
         """
         if self._child is None:
             self._child = ChildProcess(partial(worker.run_worker, self._config, self._stop))
@@ -50,13 +51,13 @@ class WorkerProcess:
         return True
 
     def send(self, request: Batch | Notify) -> None:
-        """Send a request to the process that was started."""
+        """Send a request to the running process."""
         assert self._child is not None
         self._extend_deadline()
         self._child.send(request)
 
     def receive(self) -> Any:
-        """The next answer, or the `Failure` for which there will be none; None where it is still to come."""
+        """The next answer; a `Failure` if the process died or took too long; None if the answer is still to come."""
         assert self._child is not None
         try:
             answer = self._child.receive(0)
@@ -73,7 +74,7 @@ class WorkerProcess:
         return answer
 
     def close(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         if self._child is not None:
             self._child.kill()
             self._child = None

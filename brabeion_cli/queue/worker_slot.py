@@ -1,4 +1,4 @@
-"""A slot for a worker, and the state of the batch that the worker evaluates."""
+"""A slot for a worker, with the state of the batch that the worker evaluates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUICK = 0.1  # seconds that a batch should take
 
 
 class State(Enum):
-    """What a slot is at."""
+    """What a slot is doing."""
 
     IDLE = "nothing to do"
     ASSIGNED = "there is a batch, or news; the worker has not been asked"
@@ -29,65 +29,65 @@ class State(Enum):
 
 
 class WorkerSlot:
-    """Moves between its states by `assign` and `announce` (idle → assigned), `begin` (assigned → evaluating, or
-    notifying) and `collect` (back to assigned or idle).
+    """Changes its state with `assign` and `announce` (idle → assigned), `begin` (assigned → evaluating or notifying)
+    and `collect` (back to assigned or idle).
 
-    `size` is how many tasks its next batch should have. Results wait in the slot until `take_results` hands them over:
-    the next batch, claimed ahead, may be evaluated meanwhile.
+    `size` is how many tasks its next batch should have. Results wait in the slot until `take_results` hands them over.
+    Meanwhile the worker may evaluate the next batch, which was claimed ahead.
     """
 
     def __init__(self, worker_process: WorkerProcess) -> None:
         self.worker = worker_process
         self.state = State.IDLE
         self.size = 1
-        self._open: deque[ClaimedTask] = deque()  # tasks of the batch that have no answer
-        self._answered: list[AnsweredTask] = []  # the others
-        self._results: list[AnsweredTask] = []  # of the batch before
-        self._next: list[ClaimedTask] = []  # the batch that was claimed ahead
+        self._open: deque[ClaimedTask] = deque()  # tasks of the batch without an answer
+        self._answered: list[AnsweredTask] = []  # tasks of the batch with an answer
+        self._results: list[AnsweredTask] = []  # the batch before, not on disk yet
+        self._next: list[ClaimedTask] = []  # the batch claimed ahead
         self._news: deque[Notify] = deque()
         self._sent_at = self._until = 0.0
 
     @property
     def has_results(self) -> bool:
-        """Whether a batch is over that is not on disk."""
+        """Whether a finished batch is not on disk yet."""
         return bool(self._results)
 
     @property
     def wants_more(self) -> bool:
-        """Whether the next batch should be claimed before this one is over: the tasks are quick."""
+        """Whether to claim the next batch before this one is over, because the tasks are quick."""
         return bool(self._open) and not self._next and self.size == MAX_BATCH and not self.is_late
 
     @property
     def held(self) -> list[ClaimedTask]:
-        """All tasks that are not on disk."""
+        """All claimed tasks whose results are not on disk."""
         return [*(each.task for each in self._results + self._answered), *self._open, *self._next]
 
     @property
     def token(self) -> str | None:
-        """The token of the claim that is being evaluated, None where there is none."""
+        """The token of the claim being evaluated; None if there is none."""
         return self._open[0].token if self._open else None
 
     @property
     def is_late(self) -> bool:
-        """Whether the batch takes so long that no further task of it will be started."""
+        """Whether the batch took so long that the worker starts no more tasks of it."""
         return bool(self._open) and time.monotonic() > self._until + process.GLANCE
 
     def assign(self, tasks: Iterable[ClaimedTask]) -> None:
-        """Give an idle slot its batch, or a busy one its next."""
+        """Give an idle slot its batch, or a busy slot its next one."""
         if self.state is State.IDLE:
             self._open.extend(tasks)
-            self._rest()
+            self._become_assigned_or_idle()
         else:
             self._next.extend(tasks)
 
     def announce(self, news: Notify) -> None:
-        """Have receivers called, as soon as the worker has no batch."""
+        """Have the receivers called as soon as the worker has no batch."""
         self._news.append(news)
         if self.state is State.IDLE:
-            self._rest()
+            self._become_assigned_or_idle()
 
     def begin(self, until: float) -> None:
-        """Ask the worker, which is running, for what was assigned; from `until` on it starts no task."""
+        """Send the worker what was assigned; it must be running. From `until` on it starts no task."""
         self._sent_at = time.monotonic()
         self._until = min(until, self._sent_at + worker.LONGEST)
         if self._open:
@@ -98,9 +98,9 @@ class WorkerSlot:
             self.worker.send(self._news[0])
 
     def collect(self) -> list[str]:
-        """Take the answers that are there; a line for each receiver that failed.
+        """Take the answers that are there. Returns a line for each receiver that failed.
 
-        Where the worker has died or overrun, the task that it was at has failed, and those behind it were not started.
+        If the worker died or took too long, its current task has failed, and the tasks after it were not started.
         """
         while self.state is State.EVALUATING and (answer := self.worker.receive()) is not None:
             self._answered.append(AnsweredTask(self._open.popleft(), answer))
@@ -111,26 +111,27 @@ class WorkerSlot:
                 self._end_batch()
         if self.state is State.NOTIFYING and (answer := self.worker.receive()) is not None:
             self._news.popleft()
-            self._rest()
+            self._become_assigned_or_idle()
             if isinstance(answer, Notified):
                 return answer.failures
             return [f"a receiver of badge_awarded never came back: {answer.error}"]
         return []
 
     def take_results(self) -> list[AnsweredTask]:
-        """Hand over tasks of one claim that have been answered, and as not started whatever has to be given back."""
+        """Hand over the answered tasks of one claim, and the tasks to give back as `NotStarted`."""
         if self._results:
             results, self._results = self._results + _not_started(self._next), []
-        elif self.is_late and len(self.held) > 1:  # the worker will say of the same tasks that it did not start them:
+        elif self.is_late and len(self.held) > 1:
+            # The worker will report the same tasks as not started. By then we do not hold them, so that does nothing.
             results, self._answered = self._answered + _not_started([*self._open, *self._next][1:]), []
-            self._until, self.size = float("inf"), 1  # by then they are no longer ours, and nothing happens to them
+            self._until, self.size = float("inf"), 1
         else:
             return []
         self._next = []
         return results
 
     def release(self) -> list[ClaimedTask]:
-        """Have nothing to do any more; the tasks that were held."""
+        """Drop all work. Returns the tasks that were held."""
         held = self.held
         for tasks in (self._results, self._answered, self._open, self._next, self._news):
             tasks.clear()
@@ -138,21 +139,21 @@ class WorkerSlot:
         return held
 
     def _end_batch(self) -> None:
-        """The batch is over: where it changed nothing, the next one may begin before this one is on disk."""
+        """The batch is over. If nothing failed or was granted, the next one may start before this one is on disk."""
         self.size = next_size(self._answered, time.monotonic() - self._sent_at)
         self._results, self._answered = self._answered, []
         if all(isinstance(each.answer, Evaluated) and not each.answer.grants for each in self._results):
             self._open.extend(self._next)
             self._next = []
-        self._rest()
+        self._become_assigned_or_idle()
 
-    def _rest(self) -> None:
+    def _become_assigned_or_idle(self) -> None:
         self.state = State.ASSIGNED if self._open or self._news else State.IDLE
 
 
 def next_size(answered: Sequence[AnsweredTask], seconds: float) -> int:
-    """How many tasks to claim after a batch that took so many seconds: twice as many as were started, as far as they
-    are quick; after a failure one.
+    """How many tasks to claim after a batch that took `seconds`: twice as many as were started, but no more than fit
+    into `QUICK` seconds. After a failure: one.
     """
     if any(isinstance(each.answer, Failure) for each in answered):
         return 1

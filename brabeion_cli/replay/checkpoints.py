@@ -1,4 +1,4 @@
-"""The checkpoints of a walk through the journal: a transaction ends at each, and the parent is told."""
+"""The checkpoints of a walk through the journal: each ends a transaction and reports to the parent process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.replay.messages import Checkpoint, FailedEvaluation
 from brabeion_cli.store.store import Store
 
-HOLD = 0.020  # seconds for which awards are entered in one transaction, and after which is told how far it has come
+HOLD = 0.020  # seconds between two checkpoints, and so for how long one transaction enters awards
 
 
 class Checkpoints:
-    """Those of a walk, or of several. The walk fills `awards` and `failures` with what there is to tell."""
+    """The checkpoints of one walk or several. The walk adds what there is to report to `awards` and `failures`."""
 
     def __init__(self, store: Store, tell: Callable[[Checkpoint], None]) -> None:
         self._store, self._tell = store, tell
@@ -26,31 +26,31 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def walk(self, total: int) -> Iterator[None]:
-        """A walk by so many events. Where the block fails, what its last step has entered is rolled back."""
+        """A walk past `total` events. If the block fails, what was entered since the last checkpoint is rolled back."""
         self._done, self._total, self._until = 0, total, time.monotonic() + HOLD
         with self._transaction:
             yield
         self.end()
 
     def went_on(self) -> None:
-        """One more event is judged."""
+        """Count one more event. Make a checkpoint if it is time."""
         self._done += 1
         if time.monotonic() >= self._until:
             self.end()
             self._until = time.monotonic() + HOLD
 
     def enter(self) -> None:
-        """What is entered from now on, until the step ends, is one transaction."""
+        """Open a transaction, if none is open. The next checkpoint commits it."""
         if not self._store.database.in_transaction():
             self._transaction.enter_context(self._store.transaction())
 
     def pause(self) -> None:
-        """Let others write, before something that may take its time."""
+        """Commit, so that others can write, before something that may take long."""
         if self._store.database.in_transaction():
             self.end()
 
     def end(self) -> None:
-        """The step is over: commit, and tell."""
+        """Make a checkpoint: commit and report."""
         self._transaction.close()
         self._tell(Checkpoint(self._done, self._total, self.awards, self.failures))
         self.awards, self.failures = [], []

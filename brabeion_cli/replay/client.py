@@ -1,4 +1,4 @@
-"""`replay`, in the command's own process: a child walks the journal, and starts again where a badge ends it."""
+"""`replay` in the command's own process: a child process walks the journal, and starts again if a badge ends it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Answer = Checkpoint | StartedAgain | Notified | ReplayReport
 
 
 def replay(config: Config, request: ReplayRequest, *, notify: bool = False) -> Generator[Answer, None, None]:
-    """Replay; iterate to the end: the report is the last that it yields. With `notify` receivers are called.
+    """Replay. Iterate to the end: the `ReplayReport` comes last. With `notify` receivers are called.
 
-    Starts again where a badge ended the child: what was awarded stands, and is not awarded again.
+    If a badge ends the child, the walk starts again. Recorded awards stay, and are not awarded again.
     """
     supervisor, quarantine = Supervisor(partial(worker.replay_journal, config)), Quarantine()
     with contextlib.ExitStack() as stack:
         stack.callback(supervisor.close)
-        # Receivers run in a process of their own that has no database open: they may fire in their turn.
+        # Receivers run in a process of their own with no database open, because they may fire events.
         receivers = stack.enter_context(BadgeProcess(config, config.task_timeout)) if notify else None
         while True:
             supervisor.start()

@@ -1,4 +1,4 @@
-"""What the parent and the child of `replay` tell each other."""
+"""Messages between the parent process and the child process of `replay`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brabeion_cli.store.event_range import EventRange
 class ReplayRequest(NamedTuple):
     """What to replay: which events, by which badges (None: all), and how.
 
-    With `dry_run` nothing is written. With `prune` awards that the rules no longer give are revoked, at `now`.
+    With `dry_run` nothing is written. With `prune` awards that the rules no longer give are revoked, dated `now`.
     """
 
     events: EventRange
@@ -35,7 +35,10 @@ class FailedEvaluation(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """How far a walk has come, and what it has awarded and met since the last checkpoint; that is on disk."""
+    """How far a walk has come, and its awards and failures since the last checkpoint.
+
+    The awards are on disk, except in a dry run.
+    """
 
     done: int
     total: int
@@ -44,11 +47,11 @@ class Checkpoint(NamedTuple):
 
 
 class StartedAgain(NamedTuple):
-    """A badge ended the child: the walk starts again, without asking it about that event."""
+    """A badge ended the child. The walk starts again, and does not ask that badge about that event."""
 
 
 class PrunedNeed(NamedTuple):
-    """A badge that needs events of which those before a moment were pruned: nothing of it is called stale."""
+    """A badge that needs events which were pruned before a moment. None of its awards is called stale."""
 
     slug: str
     event: str
@@ -56,7 +59,7 @@ class PrunedNeed(NamedTuple):
 
 
 class ReplayReport(NamedTuple):
-    """What a whole replay came to."""
+    """The result of a whole replay."""
 
     events: int
     stale: int

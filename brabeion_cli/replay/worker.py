@@ -1,4 +1,4 @@
-"""The child of `replay`: loads the badges, opens the store, walks the journal."""
+"""The child process of `replay`: loads the badges, opens the store, walks the journal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from brabeion_cli.runtime import bootstrap
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 
-BREATH = 0.0025  # seconds after each transaction, so that others get their turn
+BREATH = 0.0025  # seconds of pause after each transaction, so that others get the lock
 
 
 def replay_journal(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
-    """The child's life: answer a `ReplayRequest` with a `Checkpoint` now and then, and the `ReplayReport`."""
+    """Run the child: answer a `ReplayRequest` with `Checkpoint`s and, last, the `ReplayReport`."""
 
     def work(session: Session) -> None:
         channel.send(True)

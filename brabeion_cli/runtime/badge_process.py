@@ -1,5 +1,6 @@
-"""A process that has loaded the badges, for commands that need to know them: it hands out the catalogue, and calls
-receivers. The command itself never runs badge code.
+"""A child process that has loaded the badges, for commands that need to know them.
+
+It sends the catalogue and calls receivers. The command's own process never runs badge code.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ from brabeion_cli.signals import badge_awarded
 
 
 def catalogue_of(config: Config) -> Catalogue:
-    """The badges of a configuration. Raises `BadgeLoadError`, `ConfigError`."""
+    """Load the badges of a configuration. Raises `BadgeLoadError`, `ConfigError`, `LostProcessError`."""
     with BadgeProcess(config) as badges:
         return badges.loaded.catalogue
 
 
 class BadgeProcess:
-    """Use it as a context manager; enter it while no database is open, because SQLite's connections survive no fork.
+    """A child process with the badges loaded. Use it as a context manager.
 
         with BadgeProcess(config) as badges:
             print(badges.loaded.catalogue.slugs)
 
-    Entering raises `BadgeLoadError`, `ConfigError`. A receiver may take `seconds` (None: as long as `award()`).
+    Enter it while no database is open: SQLite's connections do not survive a fork. Entering raises `BadgeLoadError`,
+    `ConfigError`, `LostProcessError`. A receiver may take `seconds` (None: as long as `award()`).
     """
 
     def __init__(self, config: Config, seconds: float | None = None) -> None:
@@ -54,7 +56,7 @@ class BadgeProcess:
         self._supervisor.close()
 
     def notify(self, awards: Iterable[NewAward]) -> list[str]:
-        """Call the receivers of `badge_awarded` for awards that are on disk; a line for each that failed."""
+        """Call the receivers of `badge_awarded` for awards on disk. Returns a line for each receiver that failed."""
         failures = []
         for award in awards if self.loaded.has_receivers else ():
             try:
@@ -69,7 +71,7 @@ class BadgeProcess:
 
 
 def serve_badges(config: Config, seconds: float, scoreboard: Scoreboard, channel: Channel) -> None:
-    """The child's life: load the badges, say which they are, call receivers when asked to."""
+    """Run the child: load the badges, send the catalogue, call receivers on request."""
     with bootstrap.errors_to_parent(channel):
         registry = bootstrap.load_badges(config, channel)
         scoreboard.check = channel.require_open
@@ -83,5 +85,5 @@ def serve_badges(config: Config, seconds: float, scoreboard: Scoreboard, channel
 
 
 def badges_loaded(registry: Registry) -> BadgesLoaded:
-    """What a parent is told of the badges."""
+    """The message that tells the parent process which badges are loaded."""
     return BadgesLoaded(Catalogue.of(registry), bool(badge_awarded), loader.unregistered(registry))

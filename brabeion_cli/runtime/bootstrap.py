@@ -1,4 +1,4 @@
-"""How a child process that runs badge code begins, and how it tells its parent what went wrong."""
+"""How a child process that runs badge code starts, and how it reports errors to its parent process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from brabeion_cli.sandbox.limits import confine
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.store import open_store
 
-ALONE = 60.0  # seconds, beyond the time-outs of badges, after which a child whose parent was killed ends itself
+ALONE = 60.0  # seconds on top of the badges' time-outs, after which a child whose parent was killed ends itself
 
 
 @contextmanager
 def errors_to_parent(channel: Channel) -> Iterator[None]:
-    """Sends an error of ours that the block raises to the parent, with its traceback as a note."""
+    """Send a `BrabeionError` that the block raises to the parent process, with its traceback as a note."""
     try:
         yield
     except BrabeionError as error:
@@ -34,9 +34,9 @@ def errors_to_parent(channel: Channel) -> Iterator[None]:
 
 
 def load_badges(config: Config, channel: Channel) -> Registry:
-    """Set this process its limits, and load the badge files. Raises `BadgeLoadError`, `ConfigError`.
+    """Set the limits of this process and load the badge files. Raises `BadgeLoadError`, `ConfigError`.
 
-    Receivers of `badge_awarded` that fire in their turn do so into this configuration.
+    If a receiver of `badge_awarded` fires an event itself, the event goes into this configuration's store.
     """
     channel.end_after(process.START)
     confine(config.db, config.badge_memory, connection.is_opening)
@@ -54,9 +54,9 @@ def run_session(
     create: bool = False,
     deferred: float | None = None,
 ) -> None:
-    """The life of a child: load the badges, open the store, `work`. Errors of ours go to the parent.
+    """Run a child: load the badges, open the store, call `work`. A `BrabeionError` goes to the parent process.
 
-    With `create` a database that is missing is made. Deferred badges may take `deferred` seconds, where that is given.
+    With `create` a missing database is created. Deferred badges may take `deferred` seconds (None: `award_timeout`).
     """
     with errors_to_parent(channel):
         registry = load_badges(config, channel)
@@ -69,5 +69,5 @@ def run_session(
 
 
 def longest(config: Config, registry: Registry) -> float:
-    """Seconds in which every badge has answered once, or was stopped, and then some."""
+    """Seconds that suffice to ask every badge once, even if each runs into its time-out, plus a reserve."""
     return len(registry) * max(config.award_timeout, config.task_timeout) + ALONE

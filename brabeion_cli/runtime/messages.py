@@ -1,4 +1,4 @@
-"""What a process that runs badge code and its parent tell each other, whatever it was started for."""
+"""Messages between any child process that runs badge code and its parent process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 class BadgesLoaded(NamedTuple):
-    """The process has loaded the badges. `has_receivers`: whether any receiver listens to `badge_awarded`;
-    `unregistered`: a line for each badge class that a badge file defines and nobody registers.
+    """The process has loaded the badges.
+
+    `has_receivers`: whether a receiver listens to `badge_awarded`. `unregistered`: a line for each badge class that a
+    badge file defines and nobody registers.
     """
 
     catalogue: Catalogue
@@ -23,7 +25,7 @@ class BadgesLoaded(NamedTuple):
 
 
 class Notify(NamedTuple):
-    """A request: these awards are on disk, so call the receivers of `badge_awarded`."""
+    """A request: call the receivers of `badge_awarded` for these awards, which are on disk."""
 
     awards: list[NewAward]
 
@@ -35,7 +37,7 @@ class Notified(NamedTuple):
 
 
 def receivers_lost(error: BadgeDiedError | LostProcessError) -> str:
-    """A line for receivers that ended their process, or that were ended with it."""
+    """The line for receivers that ended their process, or whose process was ended from outside."""
     if isinstance(error, BadgeDiedError):
         return f"a receiver of badge_awarded (for badge {error.slug!r}) never came back: {error}"
     return f"receivers of badge_awarded: {error.__cause__}"

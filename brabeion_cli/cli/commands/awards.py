@@ -1,4 +1,4 @@
-"""`list`, `badges` and `leaderboard`: who has what, what there is, who leads."""
+"""`list`, `badges` and `leaderboard`: who has which awards, which badges there are, who leads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
         elif form == "csv":
             drawn = sys.stdout.isatty()
             if not drawn and hasattr(sys.stdout, "reconfigure"):
-                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data, whatever the locale
+                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data is UTF-8 in any locale
             for line in output.csv_lines(CSV_COLUMNS, map(_csv_row, rows)):
                 print(output.visible(line) if drawn else line)  # click.echo() would drop escapes from the data
         else:
@@ -59,7 +59,7 @@ def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
 
 
 def _catalogue_of(settings: Config) -> Catalogue:
-    """The badges, for their names. Awards can be listed where the default directory is not there."""
+    """The badges, for their names. The default directory may be missing: awards can be listed without it."""
     directories = tuple(
         directory
         for directory in settings.badges
@@ -111,7 +111,7 @@ def _origin(row: dict[str, Any]) -> str:
 
 
 def _short(moment: str) -> str:
-    """To the second, which is enough for the eye."""
+    """A moment to the second, for people."""
     return moment[:19].replace("T", " ")
 
 

@@ -1,4 +1,4 @@
-"""`db`: the store itself."""
+"""`db`: maintain the database."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _tell_pruned(pruned: PruneReport, dry_run: bool) -> None:
 
 
 def _warn(pruned: PruneReport, dry_run: bool) -> None:
-    """Say what is lost with the events."""
+    """Print what is lost with the pruned events."""
     for each in pruned.names:
         if each.needed_by:
             options.notice(

@@ -1,4 +1,4 @@
-"""`explain`: why a user has a badge, or why not."""
+"""`explain`: why a user has a badge or does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brabeion_cli.queries.explanation import Explanation, Status
 from brabeion_cli.store.award_log import REPLAY
 from brabeion_cli.store.task_admin import TaskStatus
 
-SHOWN = 10  # awards or tasks that are told of
+SHOWN = 10  # awards or tasks that are printed
 
 
 @click.command("explain")

@@ -1,4 +1,4 @@
-"""`fire`: one event in."""
+"""`fire`: record one event."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _client(config: Config, dry_run: bool) -> IngestClient:
 
 
 def _state_text(given: str, max_bytes: int) -> str:
-    """The JSON text behind --state."""
+    """The JSON text that --state stands for."""
     longest = events.longest_text(max_bytes)
     try:
         if given == "-":
@@ -87,7 +87,7 @@ def _state_text(given: str, max_bytes: int) -> str:
 
 @contextlib.contextmanager
 def _database_for(config: Config, dry_run: bool) -> Iterator[Config]:
-    """The configuration itself; for a dry run without a database, one that names an empty one for the moment."""
+    """The configuration itself; for a dry run without a database, one that names a temporary database."""
     missing = not os.path.exists(config.db) and os.path.isdir(os.path.dirname(config.db))
     empty = os.path.isfile(config.db) and not os.path.getsize(config.db)
     if not dry_run or not (missing or empty):
@@ -130,7 +130,7 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
 
 
 def outcome_line(outcome: Outcome) -> str | None:
-    """One line for a person; None where there is nothing to tell on stdout."""
+    """A line about an outcome, for people; None if it has no line on stdout."""
     name = f"{outcome.badge}: {outcome.level_name}" + (f" [{outcome.key}]" if outcome.key is not None else "")
     lines = {
         OutcomeKind.AWARDED: f"{outcome.user} earned {name}",

@@ -1,4 +1,4 @@
-"""`ingest`: a stream of events in."""
+"""`ingest`: record a stream of events."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
                         meter(source.position, f"{counts['lines']:,} lines")
                     teller.tell(result)
 
-            client.start()  # what is wrong with badges or database is told before the first line comes
+            client.start()  # reports what is wrong with badges or database before the first line
             try:
                 take(client.ingest(source.blocks(), stop_on_error=stop_on_error))
             except (KeyboardInterrupt, SystemExit):
@@ -72,13 +72,16 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
             raise
         options.complain(f"{error}. What came before is recorded")
         return 1
-    finally:  # also when it was cut short: all of it is on disk
+    finally:  # also if it was cut short: what was counted is on disk
         _summary(counts, as_json, teller)
     return 1 if counts["rejected"] or counts["errors"] else 0
 
 
 class _Rejects:
-    """The file of refused lines; opened when the first lines are settled, so that a run which fails before keeps it."""
+    """The file of refused lines.
+
+    It is opened once the first lines are settled, so that a run which fails before that leaves an old file alone.
+    """
 
     def __init__(self, path: str, source: Input, db: str) -> None:
         self._path, self._source = path, source
@@ -98,7 +101,7 @@ class _Rejects:
 
 
 def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
-    """What was done."""
+    """Print what was done."""
     teller.sum_up()
     if as_json:
         click.echo(output.json_text({name: counts[name] for name in COUNTS}))
@@ -111,7 +114,7 @@ def _summary(counts: Counter[str], as_json: bool, teller: _Teller) -> None:
 
 
 class _Teller:
-    """Says on stderr what an operator has to know while a stream goes by."""
+    """Reports on stderr what an operator has to know while a stream goes by."""
 
     def __init__(self) -> None:
         self._failures = Failures()

@@ -1,4 +1,4 @@
-"""`award` and `revoke`: by hand."""
+"""`award` and `revoke`: give and revoke awards by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`init` and `check`: a project's files."""
+"""`init` and `check`: create and check a project."""
 
 from __future__ import annotations
 

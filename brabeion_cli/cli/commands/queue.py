@@ -1,4 +1,4 @@
-"""`process-queue` and `queue`: deferred work."""
+"""`process-queue` and `queue`: run and manage deferred tasks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def process_queue_command(limit: int | None, max_time: float | None, workers: in
 
 @contextlib.contextmanager
 def _stopping(dispatcher: Dispatcher) -> Iterator[list[int]]:
-    """SIGTERM and Ctrl-C end the run after the current tasks; sent again, at once. Yields those that came."""
+    """SIGTERM and Ctrl-C end the run after the current tasks; the second ends it at once. Yields those that came."""
     came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""`replay`: the journal again."""
+"""`replay`: evaluate the journal again."""
 
 from __future__ import annotations
 
@@ -53,35 +53,35 @@ def replay_command(
     if until is not None:
         chosen = chosen._replace(until=timestamps.moment(until, "--until"))
     request = ReplayRequest(chosen, slugs or None, options.now(), dry_run, prune)
-    tally = _Tally()
+    totals = _Totals()
     answers = client.replay(config, request, notify=notify and not dry_run)
     with contextlib.closing(answers), output.progress("replay", None) as meter:
         for answer in answers:
             if isinstance(answer, Checkpoint):
-                tally.add(answer)
+                totals.add(answer)
                 meter(answer.done, f"{answer.done:,} of {answer.total:,} events", answer.total)
             elif isinstance(answer, StartedAgain):
-                tally.start_again(dry_run)
+                totals.start_again(dry_run)
             elif isinstance(answer, Notified):
                 for failure in answer.failures:
                     options.notice(failure)
             else:
                 report = answer
-    tally.failures.sum_up("mend it, then replay again")
+    totals.failures.sum_up("mend it, then replay again")
     for need in report.pruned_needs:
         options.notice(
             f"badge {need.slug} needs {need.event}, which was pruned before {need.before}: "
             "none of its awards is called stale"
         )
     if as_json:
-        click.echo(output.json_text(_json(report, tally) | ({"dry_run": True} if dry_run else {})))
+        click.echo(output.json_text(_json(report, totals) | ({"dry_run": True} if dry_run else {})))
     else:
-        _tell(report, tally, dry_run)
-    return 1 if tally.failures.total else 0
+        _tell(report, totals, dry_run)
+    return 1 if totals.failures.total else 0
 
 
-class _Tally:
-    """Counts what checkpoints tell, and says on stderr what went wrong."""
+class _Totals:
+    """Counts what checkpoints report, and prints failures on stderr."""
 
     def __init__(self) -> None:
         self.awards: Counter[LevelPlace] = Counter()
@@ -95,33 +95,32 @@ class _Tally:
             self.failures.tell(slug, f"badge {slug} failed for {which} of {entry.user}: {failure_text(failure)}")
 
     def start_again(self, dry_run: bool) -> None:
-        """Forget what comes again; awards that were entered do not."""
+        """Forget what will come again. Awards that were entered will not."""
         self.started_again = True
         self.failures.forget()
         if dry_run:
             self.awards.clear()
 
 
-def _json(report: ReplayReport, tally: _Tally) -> dict[str, Any]:
+def _json(report: ReplayReport, totals: _Totals) -> dict[str, Any]:
     badges: dict[str, dict[str, int]] = {}
-    for place, count in sorted(tally.awards.items()):
+    for place, count in sorted(totals.awards.items()):
         badges.setdefault(place.slug, {})[str(place.level)] = count
     return {
         "events": report.events,
-        "awarded": tally.awards.total(),
+        "awarded": totals.awards.total(),
         "stale": report.stale,
         "revoked": report.revoked,
-        "errors": tally.failures.total,
+        "errors": totals.failures.total,
         "badges": badges,
     }
 
 
-def _tell(report: ReplayReport, tally: _Tally, dry_run: bool) -> None:
+def _tell(report: ReplayReport, totals: _Totals, dry_run: bool) -> None:
     changes = report.changes
-    if (
-        tally.started_again and not dry_run
-    ):  # the child that ended took its notes along; awards are nearly as good as users
-        changes = [change._replace(gained=tally.awards[LevelPlace(change.slug, change.level)]) for change in changes]
+    if totals.started_again and not dry_run:
+        # The child that ended had noted the users who gained. The number of awards comes close to that of users.
+        changes = [change._replace(gained=totals.awards[LevelPlace(change.slug, change.level)]) for change in changes]
     changes = [change for change in changes if dry_run or change.gained or change.stale]
     if changes:
         gain = "would gain it" if dry_run else "gained it"
@@ -134,9 +133,9 @@ def _tell(report: ReplayReport, tally: _Tally, dry_run: bool) -> None:
     would = "would be " if dry_run else ""
     parts = [
         f"{report.events:,} events",
-        f"{tally.awards.total():,} {would}awarded",
+        f"{totals.awards.total():,} {would}awarded",
         f"{report.stale:,} no longer earned" + (f", {report.revoked:,} {would}revoked" if report.revoked else ""),
-        f"{tally.failures.total:,} errors",
+        f"{totals.failures.total:,} errors",
     ]
     click.echo(", ".join(parts))
 

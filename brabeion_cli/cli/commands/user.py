@@ -1,4 +1,4 @@
-"""`user`: a user leaves, or gets another name."""
+"""`user`: forget or rename a user."""
 
 from __future__ import annotations
 
