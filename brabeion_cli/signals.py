@@ -69,8 +69,8 @@ class Signal:
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         return iter(list(self._receivers))
 
-    def __bool__(self) -> bool:
-        return bool(self._receivers)
+    def __len__(self) -> int:
+        return len(self._receivers)
 
 
 badge_awarded = Signal()

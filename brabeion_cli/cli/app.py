@@ -52,7 +52,7 @@ class Main(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"brabeion_cli.cli.commands.{COMMANDS[name]}")
-        begin()
+        modules_loaded()
         command: click.Command = getattr(module, name.replace("-", "_") + "_command")
         return command
 
@@ -63,10 +63,10 @@ class Main(click.Group):
             return super().main(args, prog_name, **extra)
         _prepare_process()
         args = [_as_utf8(argument) for argument in (sys.argv[1:] if args is None else args)]
-        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, interruption.end)
+        before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, interruption.handle_signal)
         given = options.Given()
         try:
-            with interruption.insisting():
+            with interruption.resending_lost_signals():
                 status = super().main(args, "brabeion", **{**extra, "standalone_mode": False, "obj": given})
                 sys.stdout.flush()
         except click.ClickException as error:
@@ -87,7 +87,7 @@ class Main(click.Group):
             status = FAILED
         except Exception as error:
             options.complain(
-                f"a defect in brabeion: {type(error).__name__}: {error}; --debug shows where. Please report it"
+                f"a bug in brabeion: {type(error).__name__}: {error}; --debug shows where. Please report it"
             )
             status = DEFECT
             if given.debug:
@@ -98,14 +98,14 @@ class Main(click.Group):
         sys.exit(status if isinstance(status, int) else 0)
 
 
-def begin() -> None:
+def modules_loaded() -> None:
     """Call this when all modules are loaded. From now on Ctrl-C is handled.
 
     What was loaded is no garbage: collections skip it, also at the end of this process and of forked ones.
     """
     gc.freeze()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, interruption.end)
+        signal.signal(signal.SIGINT, interruption.handle_signal)
 
 
 def _prepare_process() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-SOON = 0.001  # seconds
+RESEND_AFTER = 0.001  # seconds
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,7 +23,7 @@ class Terminated(SystemExit):
     """SIGTERM. The exit status is the one that shells use: 128 plus the number of the signal."""
 
 
-def end(signum: int, frame: FrameType | None) -> None:
+def handle_signal(signum: int, frame: FrameType | None) -> None:
     """The handler for both signals."""
     if signum == signal.SIGINT:
         raise Interrupted
@@ -31,11 +31,11 @@ def end(signum: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def insisting() -> Iterator[None]:
+def resending_lost_signals() -> Iterator[None]:
     """A block in which no such exception is lost.
 
     If it is raised in a callback of the garbage collector or of an import lock, Python only reports it and goes on.
-    Then the signal is sent again after `SOON` seconds, when the callback is over.
+    Then the signal is sent again after `RESEND_AFTER` seconds, when the callback is over.
     """
     report = sys.unraisablehook
 
@@ -43,7 +43,7 @@ def insisting() -> Iterator[None]:
         if isinstance(lost.exc_value, (Interrupted, Terminated)):
             number = signal.SIGINT if isinstance(lost.exc_value, Interrupted) else signal.SIGTERM
             signal.signal(signal.SIGALRM, lambda signum, frame: signal.raise_signal(number))
-            signal.setitimer(signal.ITIMER_REAL, SOON)
+            signal.setitimer(signal.ITIMER_REAL, RESEND_AFTER)
         else:
             report(lost)
 

@@ -19,7 +19,7 @@ def backup(database: Database, source: str, path: str, *, overwrite: bool = Fals
     full.
     """
     if os.path.exists(path) and not overwrite:
-        raise FileProblemError(f"{path} is there already; nothing was written. Choose another name, or say --overwrite")
+        raise FileProblemError(f"{path} exists already; nothing was written. Choose another name, or use --overwrite")
     if os.path.exists(path) and os.path.samefile(path, source):
         raise FileProblemError(f"{path} is the database itself")
     for log in (f"{path}-wal", f"{path}-journal"):

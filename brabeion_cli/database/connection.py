@@ -36,8 +36,8 @@ T = TypeVar("T")
 
 #: Events come from users in random order, so they touch the index pages in random order. With a larger cache than
 #: SQLite's default, each page is read and written less often.
-CACHE = 4 * 1024  # KiB of pages in memory
-LOG = 4000  # pages in the write-ahead log before they are moved to the file
+CACHE_KIB = 4 * 1024  # KiB of pages in memory
+LOG_PAGES = 4000  # pages in the write-ahead log before they are moved to the file
 
 PATIENCE = 30.0  # seconds to wait for the write lock
 PAUSE = (0.001, 0.008)  # shortest and longest pause between two tries, in seconds; drawn at random
@@ -65,7 +65,7 @@ class Database(peewee.SqliteDatabase):
         mode = "rwc" if create else "rw"
         # These are settings of the connection. They write nothing to the file.
         pragmas = {
-            "synchronous": "FULL", "foreign_keys": 1, "cache_size": -CACHE, "wal_autocheckpoint": LOG,
+            "synchronous": "FULL", "foreign_keys": 1, "cache_size": -CACHE_KIB, "wal_autocheckpoint": LOG_PAGES,
         }  # fmt: skip
         escaped = "".join(f"%{byte:02x}" if byte in b"%?#" or byte > 127 else chr(byte) for byte in os.fsencode(path))
         super().__init__(f"file:{escaped}?mode={mode}", pragmas, uri=True, timeout=0, lock_type="IMMEDIATE")
@@ -163,7 +163,7 @@ def primary_code(error: BaseException) -> int:
 
 
 @contextmanager
-def errors_as_ours(path: str) -> Iterator[None]:
+def errors_as_store_errors(path: str) -> Iterator[None]:
     """A block whose SQLite errors are raised as a `StoreError` that says what to do."""
     try:
         yield
@@ -175,7 +175,7 @@ def store_error(error: BaseException, path: str) -> StoreError:
     """The `StoreError` for an error of SQLite."""
     code = primary_code(error)
     if code in BUSY:
-        return StoreBusyError(f"{path} is busy: others held its write lock for too long. Try again")
+        return StoreBusyError(f"{path} is busy: other processes held the write lock for too long. Try again")
     if code == sqlite3.SQLITE_FULL or error_code(error) in CANNOT_GROW:
         return StoreFullError(f"{path}: database or disk is full. Make room, then try again")
     if code in DAMAGED or (code == 0 and UNDECODABLE in str(error)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 #: How many characters of a moment give its month, day, hour, minute and second.
 LENGTHS = (7, 10, 13, 16, 19)
 EACH_LENGTH = f"(SELECT column1 AS length FROM (VALUES {', '.join(f'({length})' for length in LENGTHS)}))"
-FEW = 500  # late events of a user and name; up to this many are counted one by one
+MAX_UNCOUNTED = 500  # late events of a user and name; up to this many are counted one by one
 
 
 def counted(chosen: str, only_if: str = "1") -> str:
@@ -21,12 +21,12 @@ def counted(chosen: str, only_if: str = "1") -> str:
 
 
 def recount(chosen: str = "1") -> tuple[str, str]:
-    """Statements that count late events again, for users with more than `FEW` of one name.
+    """Statements that count late events again, for users with more than `MAX_UNCOUNTED` of one name.
 
     `chosen` is an SQL condition on the columns `user` and `name`.
     """
-    many = f'SELECT "user", name FROM events WHERE late = 1 AND {chosen} GROUP BY "user", name HAVING count(*) > {FEW}'
-    of_many = f'("user", name) IN ({many})'
+    late = f'SELECT "user", name FROM events WHERE late = 1 AND {chosen} GROUP BY "user", name'
+    of_many = f'("user", name) IN ({late} HAVING count(*) > {MAX_UNCOUNTED})'
     return (
         f"DELETE FROM late_counts WHERE {chosen}",
         f"INSERT INTO late_counts {counted(of_many)}",

@@ -70,7 +70,7 @@ COUNT = Kind("a number from 0", _from(0))
 INTEGER = Kind("a whole number", lambda value: isinstance(value, int))
 FLAG = Kind("0 or 1", lambda value: value == 0 or value == 1)
 
-RECOUNT = "`brabeion db migrate --recount` counts them anew"
+RECOUNT = "`brabeion db migrate --recount` counts them again"
 
 COLUMNS: dict[str, dict[str, Kind]] = {
     "events": {

@@ -43,7 +43,7 @@ def open_database(path: str, *, create: bool = False, patience: float = connecti
     _check_file(path, create)
     database = connection.Database(path, patience, create=create)
     try:
-        with connection.errors_as_ours(path):
+        with connection.errors_as_store_errors(path):
             identity = _identify(database)
             _check_identity(identity, path, create)
             if identity.version < migrations.SCHEMA_VERSION or identity.application != APPLICATION_ID:
@@ -66,11 +66,13 @@ def _check_file(path: str, create: bool) -> None:
     except FileNotFoundError:
         if not create:
             raise NoDatabaseError(
-                f"no database at {path}: `brabeion fire` or `brabeion ingest` creates it, --db names another"
+                f"no database at {path}: `brabeion fire` or `brabeion ingest` creates one, --db names another"
             ) from None
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
-            raise NoDatabaseError(f"no database at {path}: the folder {folder} is not there; create it first") from None
+            raise NoDatabaseError(
+                f"no database at {path}: the directory {folder} does not exist; create it first"
+            ) from None
         return
     except NotADirectoryError as error:
         raise NoDatabaseError(f"the database {path} is not a file: {error.strerror}") from None
@@ -129,8 +131,8 @@ def _migrate(database: connection.Database, path: str) -> int | None:
 
 def _too_new(path: str, version: int) -> SchemaVersionError:
     return SchemaVersionError(
-        f"{path} has schema version {version}; this brabeion knows versions up to {migrations.SCHEMA_VERSION}. "
-        f"Nothing was written. Install a brabeion that knows version {version}"
+        f"{path} has schema version {version}; this version of brabeion knows schema versions up to "
+        f"{migrations.SCHEMA_VERSION}. Nothing was written. Install a brabeion that knows version {version}"
     )
 
 

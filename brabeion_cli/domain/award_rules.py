@@ -47,35 +47,40 @@ def occasion_of(event_number: int, position: int) -> int:
     return event_number + (position << POSITION_BITS)
 
 
-class WrongAnswerError(Exception):
+class InvalidAwardError(Exception):
     """`award()` returned what no badge may return."""
 
 
-def from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
-    """Return the grants for what `award()` returned (not None), in the order to enter. Raises `WrongAnswerError`."""
+def grants_from_answer(badge: Badge, answer: object, user: str, occasion: int) -> list[Grant]:
+    """Return the grants for what `award()` returned (not None), in the order to enter. Raises `InvalidAwardError`."""
     if not isinstance(answer, BadgeAwarded):
         kind = f" ({type(answer).__name__})" if not isinstance(answer, type) else ""
-        raise WrongAnswerError(
-            f"award() of badge {badge.slug!r} answered {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None"
+        raise InvalidAwardError(
+            f"award() of badge {badge.slug!r} returned {answer!r:.120}{kind}; it must return BadgeAwarded(…) or None"
         )
     if answer.also == ():
         return _levels(badge, answer, user, occasion)
     grants: list[Grant] = []
     for awarded in _flat(badge, answer):
         grants += _levels(badge, awarded, user, occasion)
-    return list(dict.fromkeys(grants))
+    unique: dict[tuple[str, str, int, str, int], Grant] = {}
+    for grant in grants:
+        known = unique.setdefault(grant.identity, grant)
+        if known.implied and not grant.implied:  # keeps its place
+            unique[grant.identity] = grant
+    return list(unique.values())
 
 
 def _flat(badge: Badge, answer: BadgeAwarded) -> Iterator[BadgeAwarded]:
     yield answer
     if not isinstance(answer.also, (list, tuple)):
-        raise WrongAnswerError(
-            f"award() of badge {badge.slug!r} answered also={answer.also!r:.120}; it must be a list of BadgeAwarded"
+        raise InvalidAwardError(
+            f"award() of badge {badge.slug!r} returned also={answer.also!r:.120}; it must be a list of BadgeAwarded"
         )
     for further in answer.also:
         if not isinstance(further, BadgeAwarded):
-            raise WrongAnswerError(
-                f"award() of badge {badge.slug!r} answered with {further!r:.120} in also; only BadgeAwarded go there"
+            raise InvalidAwardError(
+                f"award() of badge {badge.slug!r} returned {further!r:.120} in also; only BadgeAwarded may be there"
             )
         yield from _flat(badge, further)
 
@@ -88,11 +93,11 @@ def _levels(badge: Badge, awarded: BadgeAwarded, user: str, occasion: int) -> li
         who = user if awarded.user is None else text_or_number(awarded.user, "the awarded user")
         key = NO_KEY if awarded.key is None else text_or_number(awarded.key, "key")
     except EventError as error:
-        raise WrongAnswerError(f"award() of badge {badge.slug!r} answered {awarded!r:.200}: {error}") from None
-    return of_level(badge, level, who, key, occasion)
+        raise InvalidAwardError(f"award() of badge {badge.slug!r} returned {awarded!r:.200}: {error}") from None
+    return grants_of_level(badge, level, who, key, occasion)
 
 
-def of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occasion: int) -> list[Grant]:
+def grants_of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occasion: int) -> list[Grant]:
     """Return the grants for one level. For a cumulative badge the lower levels come first.
 
     `occasion` is used only if the badge is `multiple` and `key` is `NO_KEY`.
@@ -105,13 +110,13 @@ def of_level(badge: Badge | CatalogueEntry, level: int, user: str, key: str, occ
 
 
 def checked_level(badge: Badge | CatalogueEntry, level: object) -> int:
-    """Return the level as a number from 1. None means the badge's only level. Raises `WrongAnswerError`."""
+    """Return the level as a number from 1. None means the badge's only level. Raises `InvalidAwardError`."""
     count = len(badge.levels)
     if level is None:
         if count > 1:
-            raise WrongAnswerError(f"no level: badge {badge.slug!r} has {count}, so say which (from 1)")
+            raise InvalidAwardError(f"no level: badge {badge.slug!r} has {count}, so say which (from 1)")
         return 1
     if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= count:
         has = "has one level" if count == 1 else f"has levels 1 to {count}"
-        raise WrongAnswerError(f"level is {level!r:.80}; badge {badge.slug!r} {has}, counted from 1")
+        raise InvalidAwardError(f"level is {level!r:.80}; badge {badge.slug!r} {has}, counted from 1")
     return int(level)

@@ -70,7 +70,7 @@ class Catalogue:
     def level_name(self, slug: str, level: int) -> str | None:
         """Return the name of a level, counted from 1. None if there is no such badge or level."""
         entry = self.get(slug)
-        return entry.detail(level).name if entry is not None and level <= len(entry.levels) else None
+        return entry.detail(level).name if entry is not None and 1 <= level <= len(entry.levels) else None
 
     def needing(self, event: str) -> list[str]:
         """Return the slugs of the badges that need an event (see `CatalogueEntry.needs`)."""

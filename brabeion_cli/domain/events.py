@@ -55,7 +55,9 @@ def make(
     if inner_user is not None and user is not None and text_or_number(inner_user, "user") != who:
         raise EventError(f"user is {who!r}, but the state says {inner_user!r:.80}; give it once")
     if name == BADGE_AWARDED:
-        raise EventError(f"{BADGE_AWARDED} is what an award is, as an event, and not fired; choose another name")
+        raise EventError(
+            f"{BADGE_AWARDED} is the event that stands for an award, and cannot be fired; choose another name"
+        )
     state_json = strict_json.compact(state)
     if 4 * len(state_json) > max_bytes and (size := len(state_json.encode())) > max_bytes:
         raise EventError(f"the state has {size:,} bytes; at most {max_bytes:,} are recorded (max_state_bytes)")
@@ -163,7 +165,7 @@ def plain_json(state: Mapping[str, Any]) -> dict[str, Any]:
     try:
         text = strict_json.compact(dict(state))
     except ValueError as error:  # an integer of more than 4,300 digits
-        raise EventError(f"the state is no JSON: {error}") from None
+        raise EventError(f"the state is not JSON: {error}") from None
     copy: dict[str, Any] = parse_json(text)
     return copy
 

@@ -30,7 +30,7 @@ def find(state: Any, name: str) -> Any:
     return MISSING
 
 
-def fits(state: Any, where: Mapping[str, Any]) -> bool:
+def matches(state: Any, where: Mapping[str, Any]) -> bool:
     """Whether every field in `where` exists and has the given value. A function is called with the field instead.
 
     For example:
@@ -43,10 +43,10 @@ def fits(state: Any, where: Mapping[str, Any]) -> bool:
 def _fits(found: Any, wanted: Any) -> bool:
     if found is MISSING:
         return False
-    return bool(wanted(found)) if callable(wanted) else same(found, wanted)
+    return bool(wanted(found)) if callable(wanted) else equal_json(found, wanted)
 
 
-def same(found: Any, wanted: Any) -> bool:
+def equal_json(found: Any, wanted: Any) -> bool:
     """Whether two values are equal as JSON. 1 equals 1.0, but not true; 7 does not equal "7". A tuple is an array."""
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
@@ -54,12 +54,12 @@ def same(found: Any, wanted: Any) -> bool:
         return (
             isinstance(wanted, (list, tuple))
             and len(found) == len(wanted)
-            and all(same(one, other) for one, other in zip(found, wanted, strict=True))
+            and all(equal_json(one, other) for one, other in zip(found, wanted, strict=True))
         )
     if isinstance(found, dict):
         return (
             isinstance(wanted, Mapping)
             and found.keys() == wanted.keys()
-            and all(same(value, wanted[key]) for key, value in found.items())
+            and all(equal_json(value, wanted[key]) for key, value in found.items())
         )
     return bool(found == wanted)

@@ -104,17 +104,17 @@ def zone_of(tz: object) -> tzinfo:
     return tz if isinstance(tz, tzinfo) else zone(tz if isinstance(tz, str) else repr(tz))
 
 
-def day_of(at: datetime, where: tzinfo) -> date:
+def day_of(at: datetime, tz: tzinfo) -> date:
     """Return the day of a moment in that time zone."""
     try:
-        return at.astimezone(where).date()
+        return at.astimezone(tz).date()
     except OverflowError:  # in the first hours of year 1, or the last ones of year 9999
         return at.date()
 
 
-def beginning(day: date, where: tzinfo) -> str:
+def start_of_day(day: date, tz: tzinfo) -> str:
     """Return the first moment of a day, as UTC text. Correct also if the clocks change at midnight."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=where)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=tz)
     try:
         return moment(midnight)
     except EventError:  # before year 1 in UTC
@@ -122,31 +122,31 @@ def beginning(day: date, where: tzinfo) -> str:
 
 
 @lru_cache(maxsize=4096)
-def is_torn(day: date, where: tzinfo) -> bool:
+def clocks_cross_midnight(day: date, tz: tzinfo) -> bool:
     """Whether the clocks went back across midnight near that day, so that a day is not one stretch of time.
 
     This happened in St John's at 00:01. Near such a day, a search cannot skip to the beginning of the next day.
     """
     if not date.min + 2 * ONE_DAY < day < date.max - 2 * ONE_DAY:
         return True  # nor is skipping safe near the first and the last day of the calendar
-    early, late = (_instant(day + number * ONE_DAY, where) for number in (-1, 2))
-    before, after = early.astimezone(where).utcoffset(), late.astimezone(where).utcoffset()
+    early, late = (_instant(day + number * ONE_DAY, tz) for number in (-1, 2))
+    before, after = early.astimezone(tz).utcoffset(), late.astimezone(tz).utcoffset()
     if before == after:
         return False
     while late - early > timedelta(seconds=1):  # find the moment of the change
         middle = early + (late - early) / 2
-        early, late = (middle, late) if middle.astimezone(where).utcoffset() == before else (early, middle)
-    return late.astimezone(where).date() < early.astimezone(where).date()
+        early, late = (middle, late) if middle.astimezone(tz).utcoffset() == before else (early, middle)
+    return late.astimezone(tz).date() < early.astimezone(tz).date()
 
 
-def _instant(day: date, where: tzinfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=where).astimezone(timezone.utc)
+def _instant(day: date, tz: tzinfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(timezone.utc)
 
 
-def missed_between(earlier: date, later: date, where: tzinfo) -> int:
+def missed_between(earlier: date, later: date, tz: tzinfo) -> int:
     """Return how many days lie between two days. A day that the place skipped to cross the date line is not counted."""
     missed = (later - earlier).days - 1
     if 0 < missed <= 31:
         days = (earlier + timedelta(days=number) for number in range(1, missed + 1))
-        missed -= sum(beginning(day, where) == beginning(day + ONE_DAY, where) for day in days)
+        missed -= sum(start_of_day(day, tz) == start_of_day(day + ONE_DAY, tz) for day in days)
     return missed

@@ -83,5 +83,5 @@ def require_end(entry: JournalEntry) -> None:
     if entry.depth > MAX_DEPTH:
         raise EndlessAwardsError(
             f"not asked: an award led to an award {MAX_DEPTH} times in a row; a badge that listens to {BADGE_AWARDED} "
-            "must not award without end for its own awards or those of another such badge"
+            "must not award endlessly for its own awards or those of another such badge"
         )

@@ -55,7 +55,7 @@ class EvaluationContext:
             self._state[name] = copy()
         return self._state
 
-    def thawed(self, frozen: str) -> dict[str, Any]:
+    def restored_state(self, frozen: str) -> dict[str, Any]:
         """The state for a badge whose `freeze()` returned `frozen` (JSON)."""
         return {**serializer.decode(frozen), "user": self.entry.user, "history": self.history}
 
@@ -99,18 +99,18 @@ def evaluate(badge: Badge, context: EvaluationContext, ask: Ask, frozen: str | N
     """
     if frozen is None and badge.async_:
         frozen = frozen_state(badge, context, ask)
-    state = context.state() if frozen is None else context.thawed(frozen)
+    state = context.state() if frozen is None else context.restored_state(frozen)
 
     def grants_of_answer() -> list[Grant]:
         answer = badge.award(**state)
         if answer is None:
             return []
-        return award_rules.from_answer(badge, answer, context.entry.user, context.occasion)
+        return award_rules.grants_from_answer(badge, answer, context.entry.user, context.occasion)
 
     try:
         return ask(badge, grants_of_answer)
     except BadgeFailedError as error:
-        if isinstance(error.__cause__, award_rules.WrongAnswerError):
+        if isinstance(error.__cause__, award_rules.InvalidAwardError):
             where = locations.short(locations.of_class(type(badge), "award"))
             raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
         raise

@@ -79,10 +79,12 @@ class EventProcessor:
         entry = JournalEntry(number, event.name, event.user, event.at, event.id, event.state_json)
         awarded = self._ask_listeners(listener, EvaluationContext(entry, self._journal, state=event.state), now)
         if awarded and self._registry.listening_to(BADGE_AWARDED):
-            self._follow(listener, awarded, entry, now)
+            self._ask_about_awards(listener, awarded, entry, now)
         return None
 
-    def _follow(self, listener: OutcomeListener, awarded: Sequence[Grant], entry: JournalEntry, now: datetime) -> None:
+    def _ask_about_awards(
+        self, listener: OutcomeListener, awarded: Sequence[Grant], entry: JournalEntry, now: datetime
+    ) -> None:
         """Ask the badges that listen to awards about each new award, first in, first out."""
         waiting = deque((grant, entry) for grant in awarded)
         while waiting:

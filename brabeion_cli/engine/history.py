@@ -190,7 +190,7 @@ class History:
     ) -> Iterator[PastEvent]:
         names = self._names(events)
         found = map(PastEvent, self._journal.entries(self.user, names, self._asof, since, until, backwards=backwards))
-        return (event for event in found if lookups.fits(event.state, where)) if where else found
+        return (event for event in found if lookups.matches(event.state, where)) if where else found
 
     def _each_day(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
         """Days with events, oldest first. Without `where`, an index finds each next day; with it, all events are read.
@@ -206,8 +206,8 @@ class History:
             yield day
             since = (
                 entry.at + LAST_MOMENT
-                if timestamps.is_torn(day, zone)
-                else timestamps.beginning(day + timestamps.ONE_DAY, zone)
+                if timestamps.clocks_cross_midnight(day, zone)
+                else timestamps.start_of_day(day + timestamps.ONE_DAY, zone)
             )
 
     def _days_backwards(self, events: tuple[str, ...], zone: tzinfo, where: dict[str, Any]) -> Iterator[date]:
@@ -217,10 +217,10 @@ class History:
             if entry is None:
                 return
             day = timestamps.day_of(parse_moment(entry.at), zone)
-            if timestamps.is_torn(day, zone):
+            if timestamps.clocks_cross_midnight(day, zone):
                 break
             yield day
-            before = timestamps.beginning(day, zone)
+            before = timestamps.start_of_day(day, zone)
         left = self._found(events, where, until=before)
         yield from sorted({timestamps.day_of(event.at, zone) for event in left}, reverse=True)
 
@@ -229,7 +229,7 @@ class History:
 
     def _moment(self, value: datetime | date | str, what: str) -> str:
         if isinstance(value, date) and not isinstance(value, datetime):
-            return timestamps.beginning(value, self._zone(None))
+            return timestamps.start_of_day(value, self._zone(None))
         return moment(value, what)
 
 

@@ -43,8 +43,8 @@ def possibly_award_badge(event: str, /, *, force_timestamp: object = None, **sta
     with _one_at_a_time:
         if guard.is_asking():
             raise NestedFireError(
-                f"possibly_award_badge({event!r}) was called inside award() or freeze(); a badge answers, it does not "
-                "fire. Call it from a receiver of badge_awarded instead"
+                f"possibly_award_badge({event!r}) was called inside award() or freeze(); badge code "
+                "must not fire events. Call it from a receiver of badge_awarded instead"
             )
         settings = _adopted or config.resolve(config.Options(), os.environ, os.getcwd())
         now = datetime.now(timezone.utc)

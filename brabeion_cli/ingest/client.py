@@ -67,9 +67,11 @@ class IngestClient:
                 except BadgeDiedError as death:
                     self._quarantine.add(death)
 
-    def left(self) -> Iterator[CommittedLines | Notified]:
+    def pending_answers(self) -> Iterator[CommittedLines | Notified]:
         """What was done but not yet yielded when `ingest` was interrupted."""
-        return (answer for answer in self._supervisor.left() if isinstance(answer, (CommittedLines, Notified)))
+        return (
+            answer for answer in self._supervisor.pending_answers() if isinstance(answer, (CommittedLines, Notified))
+        )
 
     def start(self) -> None:
         """Start the child if there is none: load the badges, open the store. Raises `BrabeionError`s."""

@@ -52,11 +52,12 @@ class RejectedLine(NamedTuple):
 
 
 class FailedBadge(NamedTuple):
-    """A badge that failed for the event of a line."""
+    """A badge that failed for the event of a line. `task` is the number of its next try, None if there is none."""
 
     line: int
     slug: str
     failure: Failure
+    task: int | None
 
 
 class CommittedLines(NamedTuple):

@@ -29,10 +29,11 @@ from brabeion_cli.signals import badge_awarded
 if TYPE_CHECKING:
     from brabeion_cli.ingest.line_reader import Block
 
-HOLD = 0.015  # seconds that a transaction of `ingest` holds the write lock; longer if a single event takes longer
-BREATH = 0.0025  # seconds between two transactions, so that others get the lock
+#: Seconds that a transaction of `ingest` holds the write lock; longer if a single event takes longer.
+LOCK_SECONDS = 0.015
+PAUSE_SECONDS = 0.0025  # seconds between two transactions, so that others get the lock
 MIN_AHEAD, MAX_AHEAD = 64, 1024  # lines to parse for the next transaction while others may write
-ALONE = 10.0  # seconds on top of all waits and time-outs, after which a child ends itself
+ORPHAN_RESERVE = 10.0  # seconds on top of all waits and time-outs, after which a child ends itself
 
 
 #: A line's number, its text, and its event or what is wrong with it. It is a plain tuple because a named one for each
@@ -69,7 +70,7 @@ class Recorder:
         self._breathe_until, self._ahead = 0.0, MIN_AHEAD
         registry = session.registry
         badges = max((len(registry.listening_to(event)) for event in registry.event_names), default=0)
-        self._longest = connection.PATIENCE + (badges + 1) * config.award_timeout + ALONE
+        self._longest = connection.PATIENCE + (badges + 1) * config.award_timeout + ORPHAN_RESERVE
 
     def answer(self, request: FireRequest | BlockRequest) -> None:
         """Do what is requested, and send the result."""
@@ -118,7 +119,7 @@ class Recorder:
             self._extend_deadline()
             report = TransactionReport(request, _now())
             with self._processor.transaction():
-                release_at = time.monotonic() + HOLD
+                release_at = time.monotonic() + LOCK_SECONDS
                 while ahead and not report.stopped:
                     self._record_line(*ahead.popleft(), report, request.exclusions)
                     if time.monotonic() >= release_at:
@@ -126,7 +127,7 @@ class Recorder:
                         break
                 else:
                     self._ahead = min(2 * self._ahead, MAX_AHEAD)
-            self._breathe_until = time.monotonic() + BREATH
+            self._breathe_until = time.monotonic() + PAUSE_SECONDS
             finished = report.stopped or (is_last and not ahead)
             self._channel.send(report.as_message(finished))
             self._notify(report.awards)

@@ -53,7 +53,7 @@ class TransactionReport:
         self._queued += 1
 
     def failed(self, badge: Badge, failure: Failure, task: int | None) -> None:
-        self._failed.append(FailedBadge(self.line, badge.slug, failure))
+        self._failed.append(FailedBadge(self.line, badge.slug, failure, task))
         self.stopped = self._stop_on_error
 
     def as_message(self, finished: bool) -> CommittedLines:

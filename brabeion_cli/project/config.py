@@ -115,7 +115,7 @@ def _find_file(options: Options, environ: Mapping[str, str], directory: str) -> 
     while True:
         file = os.path.join(folder, FILE_NAME)
         if os.path.isfile(file):
-            trust.require_ours(file, f"--config {file} (or BRABEION_CONFIG)")
+            trust.require_trusted(file, f"--config {file} (or BRABEION_CONFIG)")
             return file, "found by searching"
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -152,7 +152,7 @@ def _mistake(name: str, value: Any) -> str | None:
         return _zone_mistake(value)
     if name not in NUMBERS:
         known = ", ".join(["db", "badges", "timezone", *NUMBERS])
-        return f"unknown setting {name!r}; known are {known}"
+        return f"unknown setting {name!r}; the settings are {known}"
     kind, least, most = NUMBERS[name]
     right_kind = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     if right_kind and least <= value <= most:
@@ -192,7 +192,7 @@ def _located(db: str, start: str, origin: str) -> str:
             raise ConfigError(f"{origin}: {scheme}://…: PostgreSQL is not supported yet; name a SQLite file")
         raise ConfigError(f"{origin}: {scheme}://…: unknown kind of database; name a SQLite file")
     if db.startswith((":memory:", "file:")) or not db or "\0" in db:
-        raise ConfigError(f"{origin}: the database {db!r} is not a file that is kept; name a SQLite file")
+        raise ConfigError(f"{origin}: the database {db!r} is not a permanent file; name a SQLite file")
     return _absolute(db, start)
 
 

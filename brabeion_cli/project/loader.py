@@ -68,7 +68,7 @@ def unregistered(registry: Registry) -> list[str]:
 def _badge_files(directory: BadgeDirectory) -> list[str]:
     way_out = f"--badges {directory.path} (or BRABEION_BADGES)"
     if directory.searched:
-        trust.require_ours(directory.path, way_out)
+        trust.require_trusted(directory.path, way_out)
     try:
         names = sorted(os.listdir(directory.path))
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def _badge_files(directory: BadgeDirectory) -> list[str]:
     ]
     if directory.searched:
         for path in files:  # also _*, which other files may import
-            trust.require_ours(path, way_out)
+            trust.require_trusted(path, way_out)
     return [path for path in files if not os.path.basename(path).startswith(("_", "."))]
 
 

@@ -53,7 +53,7 @@ class Registry:
         try:
             made = badge()
         except Exception as error:
-            return [Mistake(None, f"cannot be made: {type(error).__name__}: {error}")]
+            return [Mistake(None, f"cannot be created: {type(error).__name__}: {error}")]
         self._by_slug[badge.slug] = made
         for event in dict.fromkeys(badge.events):
             self._by_event.setdefault(event, []).append(made)
@@ -63,16 +63,18 @@ class Registry:
     def collecting_mistakes(self) -> Iterator[list[str]]:
         """Inside the block, `register()` adds mistakes to the list instead of raising `BadgeLoadError`.
 
-        If the list is not empty at the end, all badges that were registered in the block are removed.
+        If the list is not empty at the end, or the block fails, all badges that were registered in it are removed.
         """
         mistakes: list[str] = []
         self._collected = mistakes
         before = dict(self._by_slug), {event: list(heard) for event, heard in self._by_event.items()}
+        succeeded = False
         try:
             yield mistakes
+            succeeded = not mistakes
         finally:
             self._collected = None
-            if mistakes:
+            if not succeeded:
                 self._by_slug, self._by_event = before
 
     def get(self, slug: str) -> Badge | None:
@@ -82,7 +84,7 @@ class Registry:
     def level_name(self, slug: str, level: int) -> str | None:
         """Return the name of a level, counted from 1. None if there is no such badge or level."""
         badge = self._by_slug.get(slug)
-        return badge.detail(level).name if badge is not None and level <= len(badge.levels) else None
+        return badge.detail(level).name if badge is not None and 1 <= level <= len(badge.levels) else None
 
     def listening_to(self, event: str) -> Sequence[Badge]:
         """Return the badges that listen to an event, in the order of registration."""

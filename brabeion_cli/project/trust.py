@@ -8,7 +8,7 @@ import stat
 from brabeion_cli.errors import UntrustedPathError
 
 
-def require_ours(path: str, way_out: str) -> None:
+def require_trusted(path: str, way_out: str) -> None:
     """Raise `UntrustedPathError` if another user (except root) owns `path`, or if everybody may write to it.
 
     `way_out` is the option that names the path explicitly, which skips this check.

@@ -25,7 +25,7 @@ class Mistake(NamedTuple):
 def definition_mistakes(badge: object) -> list[Mistake]:
     """Return the mistakes in a badge class. The list is empty if the class can be registered."""
     if not (isinstance(badge, type) and issubclass(badge, Badge)):
-        return [Mistake(None, f"register() takes a class made from Badge, not {badge!r:.80}")]
+        return [Mistake(None, f"register() takes a subclass of Badge, not {badge!r:.80}")]
     return [
         *_slug_mistakes(badge),
         *_levels_mistakes(badge),

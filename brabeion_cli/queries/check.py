@@ -54,7 +54,7 @@ def check(settings: Config, now: datetime) -> CheckReport:
             result.badges = len(badges.loaded.catalogue)
             result.warnings += badges.loaded.unregistered
         if not result.badges:
-            result.warnings.append("no badges are registered: every event is recorded, and earns nothing")
+            result.warnings.append("no badges are registered: events are recorded but earn nothing")
     except BrabeionError as error:
         result.problems.append(error)
     try:

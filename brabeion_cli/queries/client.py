@@ -58,7 +58,7 @@ def answer_question(config: Config, scoreboard: Scoreboard, channel: Channel) ->
     def work(session: Session) -> None:
         channel.send(True)
         question: Question = channel.receive()
-        channel.end_after(bootstrap.longest(config, session.registry))
+        channel.end_after(bootstrap.seconds_to_ask_all(config, session.registry))
         session.guard.excluded = question.exclusions.at(0)
         if question.slug is not None:
             channel.send(explain(session, question.user, question.slug, question.now))

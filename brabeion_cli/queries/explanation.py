@@ -60,7 +60,7 @@ def explain(session: Session, user: str, slug: str, now: datetime) -> Explanatio
     """Explain a badge of a user. Raises `UnknownBadgeError` if there is no such badge, award or task."""
     registry, store, journal = session.registry, session.store, session.journal
     badge = registry.get(slug)
-    awards = list(reports.awards_on_record(store, Catalogue.of(registry), user, slug))
+    awards = list(reports.awards_with_revoked(store, Catalogue.of(registry), user, slug))
     tasks = list(task_admin.queue(store, now, badge=slug, user=user))
     if badge is None and not awards and not tasks:
         raise UnknownBadgeError(f"no badge {slug!r}{near_matches(slug, registry.slugs)}; `brabeion badges` lists them")
@@ -109,8 +109,8 @@ def _grant_row(store: Store, badge: Badge, grant: Grant) -> Row:
 
 
 def _unheard(store: Store, badge: Badge) -> str | None:
-    """Text with near matches if nobody fired what the badge listens to; else None, also if it listens to awards."""
+    """Text with near matches if there never was an event that the badge listens to; else None."""
     journal = EventRange()
-    if BADGE_AWARDED in badge.events or journal.count(store.database, [*badge.events]):
+    if journal.count(store.database, [*badge.events]) or (BADGE_AWARDED in badge.events and store.awards.has_any()):
         return None
     return "".join(dict.fromkeys(near_matches(name, journal.names(store.database)) for name in badge.events))

@@ -28,7 +28,7 @@ NETWORK = re.compile(
 ESCAPED = re.compile(r"\\([0-7]{3})")
 
 #: SQLite releases that fix the WAL-reset race. So do later ones of the same series, and all from the last one on.
-WAL_RESET_MENDED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 
 LONG_LOG = 64 * 1024 * 1024
 OVERDUE = timedelta(hours=1)
@@ -79,8 +79,8 @@ def wal_reset_race(version: tuple[int, ...]) -> Iterator[str]:
     If a checkpoint runs while another connection commits and restarts the log, part of the committed data may be lost
     for good (https://sqlite.org/wal.html#walresetbug; the release notes of 3.51.3).
     """
-    of_series = [fixed for fixed in WAL_RESET_MENDED if fixed[:2] == version[:2]]
-    if version < (of_series or WAL_RESET_MENDED)[-1]:
+    of_series = [fixed for fixed in WAL_RESET_FIXED if fixed[:2] == version[:2]]
+    if version < (of_series or WAL_RESET_FIXED)[-1]:
         yield (
             f"this Python uses SQLite {'.'.join(map(str, version))}, which has the WAL-reset race: in rare cases, when "
             "one process empties the log at the very moment in which another one commits, the database is damaged. Use "
@@ -102,9 +102,9 @@ def long_log(path: str) -> Iterator[str]:
         return
     if log > max(LONG_LOG, database):
         yield (
-            f"{path}-wal has grown to {log:,} bytes: some process has been reading an old state for long; until it "
-            f"ends, the log grows and everything slows down. `fuser {path}` names the processes: end the one that "
-            "hangs, such as a forgotten sqlite3 shell"
+            f"{path}-wal has grown to {log:,} bytes: some process has been reading an old state for a long time; "
+            f"until it ends, the log grows and everything slows down. `fuser {path}` names the processes: end the one "
+            "that hangs, such as a forgotten sqlite3 shell"
         )
 
 

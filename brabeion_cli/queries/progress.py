@@ -88,7 +88,7 @@ def _checked(badge: Badge, answer: object) -> Progress | str | None:
         ):
             return Progress(current + 0, target + 0, level)  # plain numbers
     return (
-        f"progress() of badge {badge.slug!r} answered {answer!r:.120}; it must return Progress(current, target), "
+        f"progress() of badge {badge.slug!r} returned {answer!r:.120}; it must return Progress(current, target), "
         "two numbers, the second above 0, or None"
     )
 

@@ -86,7 +86,7 @@ class Dispatcher:
                 busy = [slot for slot in self._slots if slot.state is not State.IDLE]
                 if not busy or self._stops > 1:
                     return
-                select.select([slot.worker for slot in busy if slot.worker.running], [], [], process.GLANCE)
+                select.select([slot.worker for slot in busy if slot.worker.running], [], [], process.POLL_INTERVAL)
                 for slot in busy:
                     if failures := slot.collect():
                         yield ReceiversFailed(failures)
@@ -102,9 +102,9 @@ class Dispatcher:
                 self._left -= sum(not isinstance(each.answer, NotStarted) for each in answered)
                 loaded = slot.worker.loaded
                 reports = completion.complete_batch(self._store, answered, loaded.catalogue, self._config, self._now())
-                for report in reports if loaded.has_receivers else ():
-                    if isinstance(report, TaskDone) and report.new:
-                        slot.announce(Notify(report.new))
+                for report in reports if loaded.receivers else ():
+                    for award in report.new if isinstance(report, TaskDone) else ():
+                        slot.announce(Notify([award]))
                 yield from reports
 
     def _claim(self) -> Iterator[Report]:
@@ -114,7 +114,7 @@ class Dispatcher:
         """
         if time.monotonic() < self._claim_at:
             return
-        self._claim_at = time.monotonic() + process.GLANCE
+        self._claim_at = time.monotonic() + process.POLL_INTERVAL
         lease = self._config.task_timeout + process.GRACE + SLACK
         for slot in sorted(self._slots, key=lambda slot: slot.state is not State.IDLE):
             limit = min(slot.size, self._left - sum(len(other.held) for other in self._slots))
@@ -122,7 +122,7 @@ class Dispatcher:
             if not wanted or limit < 1 or self._stops or time.monotonic() >= self._until:
                 continue
             claim = task_queue.claim(
-                self._store, int(limit), lease, self._config.max_attempts, self._now(), beside=slot.token
+                self._store, int(limit), lease, self._config.max_attempts, self._now(), after_claim=slot.token
             )
             slot.assign(claim.tasks)
             yield from map(WorkersDied, claim.died)

@@ -25,6 +25,7 @@ from brabeion_cli.runtime.messages import Notified, Notify
 from brabeion_cli.sandbox import process
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard
+from brabeion_cli.signals import badge_awarded
 from brabeion_cli.store.store import Store
 from brabeion_cli.store.task_queue import ClaimedTask
 
@@ -45,7 +46,8 @@ def run_worker(config: Config, stop: StopFlag, channel: Channel) -> None:
             while True:
                 channel.end_after(None)
                 request: Batch | Notify = channel.receive()
-                channel.end_after(LONGEST + config.task_timeout + 2 * process.GRACE)
+                answers_expected = len(badge_awarded) if isinstance(request, Notify) else 1
+                channel.end_after(LONGEST + answers_expected * config.task_timeout + 2 * process.GRACE)
                 if isinstance(request, Notify):
                     store.close()  # a receiver may fire an event over a connection of its own
                     channel.send(Notified(notify(registry, guard, request.awards)))

@@ -25,7 +25,8 @@ class WorkerProcess:
         self._config, self._stop = config, stop
         self._child: ChildProcess | None = None
         self._deadline = 0.0
-        self.loaded = BadgesLoaded(Catalogue(), False, [])
+        self._seconds = config.task_timeout  # for the next answer
+        self.loaded = BadgesLoaded(Catalogue(), 0, [])
 
     @property
     def running(self) -> bool:
@@ -53,6 +54,7 @@ class WorkerProcess:
     def send(self, request: Batch | Notify) -> None:
         """Send a request to the running process."""
         assert self._child is not None
+        self._seconds = self._config.task_timeout * (self.loaded.receivers if isinstance(request, Notify) else 1)
         self._extend_deadline()
         self._child.send(request)
 
@@ -68,8 +70,7 @@ class WorkerProcess:
             if time.monotonic() < self._deadline:
                 return None
             self.close()
-            timeout = self._config.task_timeout
-            return Failure(f"TimeoutError: no answer within {timeout:g} s; its process was killed")
+            return Failure(f"TimeoutError: no answer within {self._seconds:g} s; its process was killed")
         self._extend_deadline()
         return answer
 
@@ -80,4 +81,4 @@ class WorkerProcess:
             self._child = None
 
     def _extend_deadline(self) -> None:
-        self._deadline = time.monotonic() + self._config.task_timeout + process.GRACE
+        self._deadline = time.monotonic() + self._seconds + process.GRACE

@@ -70,7 +70,7 @@ class WorkerSlot:
     @property
     def is_late(self) -> bool:
         """Whether the batch took so long that the worker starts no more tasks of it."""
-        return bool(self._open) and time.monotonic() > self._until + process.GLANCE
+        return bool(self._open) and time.monotonic() > self._until + process.POLL_INTERVAL
 
     def assign(self, tasks: Iterable[ClaimedTask]) -> None:
         """Give an idle slot its batch, or a busy slot its next one."""
@@ -114,7 +114,7 @@ class WorkerSlot:
             self._become_assigned_or_idle()
             if isinstance(answer, Notified):
                 return answer.failures
-            return [f"a receiver of badge_awarded never came back: {answer.error}"]
+            return [f"a receiver of badge_awarded did not return: {answer.error}"]
         return []
 
     def take_results(self) -> list[AnsweredTask]:

@@ -10,7 +10,7 @@ from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.replay.messages import Checkpoint, FailedEvaluation
 from brabeion_cli.store.store import Store
 
-HOLD = 0.020  # seconds between two checkpoints, and so for how long one transaction enters awards
+LOCK_SECONDS = 0.020  # seconds between two checkpoints, and so for how long one transaction enters awards
 
 
 class Checkpoints:
@@ -27,19 +27,19 @@ class Checkpoints:
     @contextlib.contextmanager
     def walk(self, total: int) -> Iterator[None]:
         """A walk past `total` events. If the block fails, what was entered since the last checkpoint is rolled back."""
-        self._done, self._total, self._until = 0, total, time.monotonic() + HOLD
+        self._done, self._total, self._until = 0, total, time.monotonic() + LOCK_SECONDS
         with self._transaction:
             yield
-        self.end()
+        self.commit_and_report()
 
-    def went_on(self) -> None:
+    def count_event(self) -> None:
         """Count one more event. Make a checkpoint if it is time."""
         self._done += 1
         if time.monotonic() >= self._until:
-            self.end()
-            self._until = time.monotonic() + HOLD
+            self.commit_and_report()
+            self._until = time.monotonic() + LOCK_SECONDS
 
-    def enter(self) -> None:
+    def begin_transaction(self) -> None:
         """Open a transaction, if none is open. The next checkpoint commits it."""
         if not self._store.database.in_transaction():
             self._transaction.enter_context(self._store.transaction())
@@ -47,9 +47,9 @@ class Checkpoints:
     def pause(self) -> None:
         """Commit, so that others can write, before something that may take long."""
         if self._store.database.in_transaction():
-            self.end()
+            self.commit_and_report()
 
-    def end(self) -> None:
+    def commit_and_report(self) -> None:
         """Make a checkpoint: commit and report."""
         self._transaction.close()
         self._tell(Checkpoint(self._done, self._total, self.awards, self.failures))

@@ -34,7 +34,7 @@ class Replay:
     def __init__(self, session: Session, request: ReplayRequest, scoreboard: Scoreboard | None = None) -> None:
         self._session, self._request, self._scoreboard = session, request, scoreboard
         self._store, self._journal = session.store, session.journal
-        self._reconciliation = Reconciliation(session.store, apart=request.dry_run or request.prune)
+        self._reconciliation = Reconciliation(session.store, on_copy=request.dry_run or request.prune)
         # Events recorded from now on are evaluated as they come.
         self._events = request.events._replace(last=self._store.events.last_number())
         chosen = request.badges
@@ -61,10 +61,10 @@ class Replay:
             self._reconciliation.forget_granted()  # awards that rested on those may be stale now, too
             self._walk_all()
         for awards in (
-            self._reconciliation.differences(enter=not self._request.dry_run) if self._reconciliation.apart else ()
+            self._reconciliation.differences(enter=not self._request.dry_run) if self._reconciliation.on_copy else ()
         ):
             self._checkpoints.awards += awards
-            self._checkpoints.end()
+            self._checkpoints.commit_and_report()
         changes = self._reconciliation.changes(self._badges, self._complete, self._events, pruned=self._request.prune)
         stale, revoked = sum(change.stale for change in changes), self._reconciliation.revoked.total()
         return ReplayReport(self._events.count(self._store.database), stale, revoked, changes, self._pruned_needs)
@@ -98,7 +98,7 @@ class Replay:
                 entry = self._store.events.entry(number)
                 if entry is not None:  # None: it was deleted since its number was read
                     self._evaluate_event(entry, listening, enter)
-                self._checkpoints.went_on()
+                self._checkpoints.count_event()
 
     def _evaluate_event(self, entry: JournalEntry, listening: Mapping[str, Sequence[Badge]], enter: bool) -> None:
         """Ask the badges about an event, and about the awards that it earned."""
@@ -162,8 +162,8 @@ class Replay:
         if missing and not enter:
             return None
         if missing:
-            if not self._reconciliation.apart:
-                self._checkpoints.enter()
+            if not self._reconciliation.on_copy:
+                self._checkpoints.begin_transaction()
             if not self._reconciliation.stands(self._origin(entry)):
                 return None
         self._reconciliation.note_granted(grant)
@@ -174,7 +174,7 @@ class Replay:
         return on_record.position if on_record is not None and on_record.event_number == entry.number else None
 
     def _note_new(self, award: NewAward, origin: Origin) -> None:
-        if self._reconciliation.apart:
+        if self._reconciliation.on_copy:
             self._reconciliation.note_origin(award.grant, origin)
         else:
             self._checkpoints.awards.append(award)

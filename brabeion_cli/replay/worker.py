@@ -15,7 +15,7 @@ from brabeion_cli.runtime import bootstrap
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 
-BREATH = 0.0025  # seconds of pause after each transaction, so that others get the lock
+PAUSE_SECONDS = 0.0025  # seconds of pause after each transaction, so that others get the lock
 
 
 def replay_journal(config: Config, scoreboard: Scoreboard, channel: Channel) -> None:
@@ -24,7 +24,7 @@ def replay_journal(config: Config, scoreboard: Scoreboard, channel: Channel) -> 
     def work(session: Session) -> None:
         channel.send(True)
         request: ReplayRequest = channel.receive()
-        seconds = bootstrap.longest(config, session.registry)
+        seconds = bootstrap.seconds_to_ask_all(config, session.registry)
         channel.end_after(seconds)
         _require_badges(session.registry, request.badges)
 
@@ -32,7 +32,7 @@ def replay_journal(config: Config, scoreboard: Scoreboard, channel: Channel) -> 
             channel.send(checkpoint)
             channel.end_after(seconds)
             if checkpoint.awards and not request.dry_run:
-                time.sleep(BREATH)
+                time.sleep(PAUSE_SECONDS)
 
         report = Replay(session, request, scoreboard).run(tell)
         channel.end_after(None)

@@ -58,7 +58,7 @@ class BadgeProcess:
     def notify(self, awards: Iterable[NewAward]) -> list[str]:
         """Call the receivers of `badge_awarded` for awards on disk. Returns a line for each receiver that failed."""
         failures = []
-        for award in awards if self.loaded.has_receivers else ():
+        for award in awards if self.loaded.receivers else ():
             try:
                 if not self._supervisor.running:
                     self.loaded = self._supervisor.start()
@@ -80,10 +80,10 @@ def serve_badges(config: Config, seconds: float, scoreboard: Scoreboard, channel
             while True:
                 channel.end_after(None)
                 request: Notify = channel.receive()
-                channel.end_after(bootstrap.ALONE + len([*badge_awarded]) * seconds)
+                channel.end_after(bootstrap.ORPHAN_RESERVE + len(badge_awarded) * seconds)
                 channel.send(Notified(notify(registry, guard, request.awards)))
 
 
 def badges_loaded(registry: Registry) -> BadgesLoaded:
     """The message that tells the parent process which badges are loaded."""
-    return BadgesLoaded(Catalogue.of(registry), bool(badge_awarded), loader.unregistered(registry))
+    return BadgesLoaded(Catalogue.of(registry), len(badge_awarded), loader.unregistered(registry))

@@ -20,7 +20,8 @@ from brabeion_cli.sandbox.limits import confine
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.store.store import open_store
 
-ALONE = 60.0  # seconds on top of the badges' time-outs, after which a child whose parent was killed ends itself
+#: Seconds on top of the badges' time-outs, after which a child ends itself if its parent was killed.
+ORPHAN_RESERVE = 60.0
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def load_badges(config: Config, channel: Channel) -> Registry:
 
     If a receiver of `badge_awarded` fires an event itself, the event goes into this configuration's store.
     """
-    channel.end_after(process.START)
+    channel.end_after(process.START_TIMEOUT + process.GRACE)  # the parent gives up sooner, and says why
     confine(config.db, config.badge_memory, connection.is_opening)
     registry = loader.load(config.badges)
     in_process.adopt(config)
@@ -68,6 +69,6 @@ def run_session(
             work(Session(registry, store, guard, config.timezone))
 
 
-def longest(config: Config, registry: Registry) -> float:
+def seconds_to_ask_all(config: Config, registry: Registry) -> float:
     """Seconds that suffice to ask every badge once, even if each runs into its time-out, plus a reserve."""
-    return len(registry) * max(config.award_timeout, config.task_timeout) + ALONE
+    return len(registry) * max(config.award_timeout, config.task_timeout) + ORPHAN_RESERVE

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class BadgesLoaded(NamedTuple):
     """The process has loaded the badges.
 
-    `has_receivers`: whether a receiver listens to `badge_awarded`. `unregistered`: a line for each badge class that a
+    `receivers` is how many receivers listen to `badge_awarded`. `unregistered`: a line for each badge class that a
     badge file defines and nobody registers.
     """
 
     catalogue: Catalogue
-    has_receivers: bool
+    receivers: int
     unregistered: list[str]
 
 
@@ -39,5 +39,5 @@ class Notified(NamedTuple):
 def receivers_lost(error: BadgeDiedError | LostProcessError) -> str:
     """The line for receivers that ended their process, or whose process was ended from outside."""
     if isinstance(error, BadgeDiedError):
-        return f"a receiver of badge_awarded (for badge {error.slug!r}) never came back: {error}"
+        return f"a receiver of badge_awarded (for badge {error.slug!r}) did not return: {error}"
     return f"receivers of badge_awarded: {error.__cause__}"

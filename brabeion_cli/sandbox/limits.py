@@ -15,10 +15,10 @@ OUT_OF_MEMORY = 72  # the exit status of a child in which badge code used more m
 _memory_is_bounded = False
 
 
-def confine(db: str, mebibytes: int, ours: Callable[[], bool]) -> None:
+def confine(db: str, mebibytes: int, is_brabeion: Callable[[], bool]) -> None:
     """Limit the memory of this process, in MiB, and refuse to open the database `db` for writing.
 
-    Opening it is allowed while `ours()` is true. Badge code that tries gets a `PermissionError`.
+    Opening it is allowed while `is_brabeion()` is true. Badge code that tries gets a `PermissionError`.
     """
     global _memory_is_bounded
     import resource
@@ -31,7 +31,7 @@ def confine(db: str, mebibytes: int, ours: Callable[[], bool]) -> None:
     _memory_is_bounded = True
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "sqlite3.connect" and not ours() and _would_write(arguments[0], db):
+        if event == "sqlite3.connect" and not is_brabeion() and _would_write(arguments[0], db):
             raise PermissionError(
                 "a badge may not open brabeion's own database, whose lock it would hold; ask state['history'], "
                 "or open it with sqlite3.connect('file:…?mode=ro', uri=True)"

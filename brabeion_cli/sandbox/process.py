@@ -19,10 +19,10 @@ from brabeion_cli.sandbox.limits import OUT_OF_MEMORY
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 GRACE = 2.0  # seconds from a badge's time-out until its process is killed
-GLANCE = 0.2  # seconds between two checks whether a silent child is still alive
+POLL_INTERVAL = 0.2  # seconds between two checks whether a silent child is still alive
 
 
-START = 120.0  # seconds that a child may take to load the badges and to open the database
+START_TIMEOUT = 120.0  # seconds that a child may take to load the badges and to open the database
 
 
 class ChildDiedError(Exception):
@@ -74,7 +74,7 @@ class ChildProcess:
         rest = packed(request)
         os.set_blocking(self._requests, False)
         while rest:
-            if select.select([], [self._requests], [], GLANCE)[1]:
+            if select.select([], [self._requests], [], POLL_INTERVAL)[1]:
                 try:
                     rest = rest[os.write(self._requests, rest) :]
                 except BlockingIOError:
@@ -88,7 +88,7 @@ class ChildProcess:
         """Wait for the next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while (answer := self._complete()) is None:
-            rest = GLANCE if deadline is None else min(GLANCE, deadline - time.monotonic())
+            rest = POLL_INTERVAL if deadline is None else min(POLL_INTERVAL, deadline - time.monotonic())
             if select.select([self._answers], [], [], max(rest, 0))[0]:
                 received = os.read(self._answers, 1 << 16)
                 if not received:
@@ -107,7 +107,7 @@ class ChildProcess:
             for fd in (self._requests, self._answers):
                 self._parents_ends.discard(fd)
                 os.close(fd)
-            ended = self._has_ended(patience=GLANCE)
+            ended = self._has_ended(patience=POLL_INTERVAL)
             self._kill_group()
             for pid in started:  # they may have their own session
                 _kill(os.kill, pid)

@@ -44,7 +44,11 @@ class Supervisor:
         """Start the child process, and return its first answer, which says that it is ready. Raises `BrabeionError`."""
         self._scoreboard = Scoreboard()
         self._child = ChildProcess(partial(self._main, self._scoreboard))
-        return await_ready(self._child)
+        try:
+            return await_ready(self._child)
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, request: Any) -> None:
         """Send a request to the child process, which must have been started."""
@@ -70,7 +74,7 @@ class Supervisor:
             raise answer
         return answer
 
-    def left(self) -> Iterator[Any]:
+    def pending_answers(self) -> Iterator[Any]:
         """Yield the answers that have already come, without waiting."""
         with contextlib.suppress(ChildDiedError, ChildOverranError):
             while self._child is not None:
@@ -87,7 +91,7 @@ class Supervisor:
         calls, since = 0, 0.0
         while True:
             try:
-                return self._child.receive(process.GLANCE)
+                return self._child.receive(process.POLL_INTERVAL)
             except ChildOverranError:
                 score = self._scoreboard.read()
                 if score.slug is None or score.calls != calls:
@@ -102,17 +106,17 @@ def await_ready(child: ChildProcess, stopped: Callable[[], bool] = lambda: False
 
     Raises the `BrabeionError` that the child sent, or `BadgeLoadError` if a badge module ended it or took too long.
     """
-    deadline = time.monotonic() + process.START
+    deadline = time.monotonic() + process.START_TIMEOUT
     while not stopped():
         try:
-            answer = child.receive(process.GLANCE)
+            answer = child.receive(process.POLL_INTERVAL)
         except ChildDiedError as death:
-            raise BadgeLoadError(f"a badge module did not survive being loaded: {death}") from death
+            raise BadgeLoadError(f"loading the badge modules failed: {death}") from death
         except ChildOverranError:
             if time.monotonic() < deadline:
                 continue
             child.kill()
-            raise BadgeLoadError(f"the badge modules were not loaded within {process.START:g} s") from None
+            raise BadgeLoadError(f"the badge modules were not loaded within {process.START_TIMEOUT:g} s") from None
         if isinstance(answer, BrabeionError):
             raise answer
         return answer

@@ -106,6 +106,10 @@ class AwardLog:
         chosen, values = _chosen(user, slug, level, key)
         return self._database.execute_sql(f"SELECT 1 FROM awards {chosen} LIMIT 1", values).fetchone() is not None
 
+    def has_any(self) -> bool:
+        """Whether anybody was ever given an award."""
+        return self._database.execute_sql("SELECT 1 FROM awards LIMIT 1").fetchone() is not None
+
     def revoke(
         self, user: str, slug: str, level: int | None, key: str | None, *, at: str, by: str, because: str
     ) -> list[Grant]:

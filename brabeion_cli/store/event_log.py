@@ -36,13 +36,13 @@ LATEST = f"""
         ORDER BY at DESC, number DESC LIMIT {{limit}}
     ) LIMIT {{limit}}
 """
-FEW = 4
-#: How many late events fall before the event `base` but were recorded after it. NULL if more than `FEW` late events
-#: were recorded after it.
+FEW_SINCE = 4
+#: How many late events fall before the event `base` but were recorded after it. NULL if more than `FEW_SINCE` late
+#: events were recorded after it.
 LATE_SINCE = f"""
-    SELECT CASE WHEN count(*) <= {FEW} THEN coalesce(sum(at < base.at), 0) END FROM (
+    SELECT CASE WHEN count(*) <= {FEW_SINCE} THEN coalesce(sum(at < base.at), 0) END FROM (
         SELECT at FROM events INDEXED BY event_late
-        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known LIMIT {FEW + 1}
+        WHERE {OF_USER} AND late = 1 AND number > base.number AND number <= :known LIMIT {FEW_SINCE + 1}
     )
 """
 #: How many late events there are up to (`:at`, `:number`), without those recorded after `:known`. If `late_counts` has
@@ -68,15 +68,15 @@ COUNT = f"""
     SELECT tally - late_tally, coalesce(late_tally + ({LATE_SINCE}), ({LATE}))
     FROM ({LATEST.format(columns="number, at, tally, late_tally", limit=1)}) base
 """
-#: Adds a late event to `late_counts`, if that counts the late events of its user and name. `COUNT_LATE` starts to count
-#: them once they are many. A trigger would do this too, but it would also slow down events that come in time.
-COUNT_LATE_IN = f"""
+#: Adds a late event to `late_counts`, if that counts the late events of its user and name. `START_LATE_COUNTS` starts
+#: to count them once they are many. A trigger would do this too, but it would also slow down events that come in time.
+ADD_TO_LATE_COUNTS = f"""
     INSERT INTO late_counts SELECT :user, :name, length, substr(:at, 1, length), 1 FROM {EACH_LENGTH}
     WHERE EXISTS (SELECT 1 FROM late_counts WHERE {OF_USER}) ON CONFLICT DO UPDATE SET events = events + 1
 """
 _LATE_ONE = f"SELECT 1 FROM events INDEXED BY event_late WHERE {OF_USER} AND late = 1"
 _ARE_MANY = f"(SELECT count(*) FROM ({_LATE_ONE} LIMIT :few + 1)) > :few"
-COUNT_LATE = f"INSERT INTO late_counts {late_counts.counted(OF_USER, _ARE_MANY)}"
+START_LATE_COUNTS = f"INSERT INTO late_counts {late_counts.counted(OF_USER, _ARE_MANY)}"
 NEXT_NAME = 'SELECT name FROM events WHERE "user" = :user AND name > :after ORDER BY name LIMIT 1'
 LATEST_ONE = LATEST.format(columns=COLUMNS, limit=1)
 
@@ -149,9 +149,9 @@ class EventLog:
 
     def _count_late(self, user: str, name: str, at: str) -> None:
         """Count a late event that was just recorded."""
-        values = {"user": user, "name": name, "at": at, "few": late_counts.FEW}
-        if self._database.execute_sql(COUNT_LATE_IN, values).rowcount == 0:
-            self._database.execute_sql(COUNT_LATE, values)
+        values = {"user": user, "name": name, "at": at, "few": late_counts.MAX_UNCOUNTED}
+        if self._database.execute_sql(ADD_TO_LATE_COUNTS, values).rowcount == 0:
+            self._database.execute_sql(START_LATE_COUNTS, values)
 
     def has_id(self, id: str) -> bool:
         """Whether an event with that id is in the journal."""

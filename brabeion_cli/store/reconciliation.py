@@ -53,14 +53,14 @@ STANDS = """
 class Reconciliation:
     """Notes what events earn while a replay walks through the journal, and finds the changes.
 
-    With `apart`, this connection works on its own copy of the awards until `differences()` is called.
+    With `on_copy`, this connection works on its own copy of the awards until `differences()` is called.
     """
 
-    def __init__(self, store: Store, *, apart: bool) -> None:
+    def __init__(self, store: Store, *, on_copy: bool) -> None:
         self._store = store
-        self.apart = apart
+        self.on_copy = on_copy
         self.revoked: Counter[LevelPlace] = Counter()
-        if apart:
+        if on_copy:
             self._sql("PRAGMA foreign_keys = 0")  # they would need a copy of the events, too
             ((statement,),) = self._sql("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = 'awards'")
             self._sql(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
@@ -128,11 +128,10 @@ class Reconciliation:
                   "AND (a.badge IS NULL OR a.revoked_by = ?) "
                   "ORDER BY f.awarded_at, f.event_number, f.position", REPLAY)  # fmt: skip
         for lost in self._pages("lost", "event_number, revoked_at, revoked_by, revoked_because", LostAward):
-            self.revoked.update(LevelPlace(each.slug, each.level) for each in lost)
-            if enter:
-                with self._store.transaction():
-                    for each in lost:
-                        self._revoke(each)
+            with self._store.transaction() if enter else contextlib.nullcontext():
+                for each in lost:
+                    if not enter or self._revoke(each):
+                        self.revoked[LevelPlace(each.slug, each.level)] += 1
             yield []
         for won in self._pages("won", "awarded_at, event, event_user, awarded", WonAward):
             awards = []
@@ -144,13 +143,17 @@ class Reconciliation:
                 self.note_gained(award.grant)
             yield awards
 
-    def _revoke(self, lost: LostAward) -> None:
-        self._sql(
+    def _revoke(self, lost: LostAward) -> bool:
+        """Whether it was revoked: meanwhile another command may have revoked it, or dated it back."""
+        cursor = self._store.database.execute_sql(
             f"UPDATE awards SET revoked_at = ?, revoked_by = ?, revoked_because = ? WHERE {KEY} = (?, ?, ?, ?, ?) "
             "AND event_number = ? AND revoked_at IS NULL",
-            lost.revoked_at, lost.revoked_by, lost.revoked_because, lost.user, lost.slug, lost.level, lost.key,
-            lost.occasion, lost.event_number,
+            (
+                lost.revoked_at, lost.revoked_by, lost.revoked_because, lost.user, lost.slug, lost.level, lost.key,
+                lost.occasion, lost.event_number,
+            ),
         )  # fmt: skip
+        return cursor.rowcount == 1
 
     def _enter(self, won: WonAward) -> bool:
         return self.stands(won.origin) and self._store.awards.add(won.grant, won.awarded_at, won.event)

@@ -18,7 +18,7 @@ from brabeion_cli.store.store import Store
 
 Row = dict[str, Any]
 
-ON_RECORD = 100  # awards read to explain one badge of one user
+MAX_EXPLAINED = 100  # awards read to explain one badge of one user
 
 
 #: Awards with equal moments come in a fixed order.
@@ -67,14 +67,14 @@ def awards(store: Store, catalogue: Catalogue, chosen: Filter) -> Iterator[Row]:
         yield _award_row(row, catalogue.get(row.badge))
 
 
-def awards_on_record(store: Store, catalogue: Catalogue, user: str, badge: str) -> Iterator[Row]:
-    """Awards of a user and badge, at most `ON_RECORD` of them. Revoked ones come last.
+def awards_with_revoked(store: Store, catalogue: Catalogue, user: str, badge: str) -> Iterator[Row]:
+    """Awards of a user and badge, at most `MAX_EXPLAINED` of them. Revoked ones come last.
 
     Rows are as in `awards`, with revoked_at, revoked_by and revoked_because; `event` also has the event's user and
     state.
     """
     query = _awards(store).select_extend(EventRow.state, EventRow.user.alias("event_user"), AwardRow.revoked_at)
-    query = query.where((AwardRow.user == user) & (AwardRow.badge == badge)).limit(ON_RECORD)
+    query = query.where((AwardRow.user == user) & (AwardRow.badge == badge)).limit(MAX_EXPLAINED)
     for row in query.order_by(AwardRow.revoked_at.is_null(False), *NEWEST_FIRST):
         made = _award_row(row, catalogue.get(badge))
         if made["event"] is not None:
@@ -87,14 +87,7 @@ def _awards(store: Store) -> Any:
     return store.ask(
         AwardRow.select(AwardRow, EventRow.name, EventRow.id, EventRow.at)
         .join(EventRow, JOIN.LEFT_OUTER, on=(AwardRow.event == EventRow.number))
-        .order_by(
-            AwardRow.awarded_at.desc(),
-            AwardRow.user,
-            AwardRow.badge,
-            AwardRow.level.desc(),
-            AwardRow.key,
-            AwardRow.occasion.desc(),
-        )
+        .order_by(*NEWEST_FIRST)
         .objects()
     )
 

@@ -48,7 +48,7 @@ class Store:
 
     def errors(self) -> AbstractContextManager[None]:
         """A block that raises errors of SQLite as a `StoreError`. For a store that is not used as a context manager."""
-        return connection.errors_as_ours(self.path)
+        return connection.errors_as_store_errors(self.path)
 
     def close(self) -> None:
         """Close the connection. The next statement opens it again. A process must not fork while it is open."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from peewee import fn
+
 from brabeion_cli.database.models import EventRow, TaskRow
 from brabeion_cli.domain.events import BADGE_AWARDED, text_or_number
 from brabeion_cli.domain.timestamps import moment
@@ -125,12 +127,11 @@ def queue(
     if dead:
         query = query.where(TaskRow.due_at.is_null())
     if user is not None:
-        query = query.where((EventRow.user == user) | TaskRow.award.is_null(False))
+        of_award = fn.json_extract(TaskRow.award, "$.user")
+        query = query.where(fn.COALESCE(of_award, EventRow.user) == user)
     for row in query.iterator():
         if row.award is not None:
             row.user, row.name = json.loads(row.award)["user"], BADGE_AWARDED
-        if user is not None and row.user != user:
-            continue
         running = row.token is not None and row.due_at > moment(now)
         yield {
             "task": row.number,

@@ -87,11 +87,13 @@ class Claim(NamedTuple):
     died: list[int]
 
 
-def claim(store: Store, limit: int, lease: float, max_attempts: int, now: datetime, beside: str | None = None) -> Claim:
+def claim(
+    store: Store, limit: int, lease: float, max_attempts: int, now: datetime, after_claim: str | None = None
+) -> Claim:
     """Take up to `limit` due tasks for `lease` seconds, in the order in which they are due.
 
     Attempts are counted here, before anything runs. So a task that always kills its worker ends as dead and does not
-    run for ever. `beside` is the token of an earlier claim whose tasks will run before these.
+    run for ever. `after_claim` is the token of an earlier claim whose tasks will run before these.
     """
     token = os.urandom(16).hex()
     with store.transaction():
@@ -100,7 +102,7 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
             "WHERE due_at <= ? AND token IS NOT NULL AND attempts >= ? RETURNING number",
             ("its worker was killed, or stopped past its lease", moment(now), max_attempts),
         ).fetchall()
-        tasks = _first_due(store, limit, token, moment(now), beside)
+        tasks = _first_due(store, limit, token, moment(now), after_claim)
         numbers = [task.number for task in tasks]
         store.database.execute_sql(
             f"UPDATE tasks SET token = ?, attempts = attempts + 1, due_at = ? WHERE number IN ({_holes(numbers)})",
@@ -109,7 +111,7 @@ def claim(store: Store, limit: int, lease: float, max_attempts: int, now: dateti
     return Claim(tasks, [number for (number,) in died])
 
 
-def _first_due(store: Store, limit: int, token: str, now: str, beside: str | None) -> list[ClaimedTask]:
+def _first_due(store: Store, limit: int, token: str, now: str, after_claim: str | None) -> list[ClaimedTask]:
     """Due tasks of users who have no other task running.
 
     Out of turn, a task might not see awards that it should. A task that was tried before is claimed alone: if it kills
@@ -119,7 +121,7 @@ def _first_due(store: Store, limit: int, token: str, now: str, beside: str | Non
         """SELECT coalesce(json_extract(t.award, '$.user'), e."user")
         FROM tasks t JOIN events e ON e.number = t.event_number
         WHERE t.token IS NOT NULL AND t.due_at > ? AND t.token IS NOT ?""",
-        (now, beside),
+        (now, after_claim),
     )
     busy = {user for (user,) in running.fetchall()}
     chosen: list[ClaimedTask] = []
@@ -185,7 +187,7 @@ def give_back(store: Store, tasks: Sequence[ClaimedTask]) -> None:
             )
 
 
-def take_back(store: Store, now: datetime) -> None:
+def end_leases(store: Store, now: datetime) -> None:
     """End every lease, so that no worker can enter what it has evaluated so far.
 
     Running tasks are due at once, and their attempt does not count. Call it in the transaction that changes what tasks

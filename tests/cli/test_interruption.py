@@ -19,8 +19,8 @@ def callback(reference):
     [None for _ in range(100)]  # the handler runs here, and Python swallows what it raises
 
 number = int(sys.argv[1])
-signal.signal(number, interruption.end)
-with interruption.insisting():
+signal.signal(number, interruption.handle_signal)
+with interruption.resending_lost_signals():
     thing = Thing()
     reference = weakref.ref(thing, callback)
     del thing

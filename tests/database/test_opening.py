@@ -89,7 +89,7 @@ def test_opening_does_not_create(path: Path) -> None:
 
 
 def test_a_missing_folder_is_named(path: Path) -> None:
-    with pytest.raises(NoDatabaseError, match=r"the folder .* is not there"):
+    with pytest.raises(NoDatabaseError, match=r"the directory .* does not exist"):
         open_store(str(path / "y.db"), create=True)
 
 

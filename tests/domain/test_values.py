@@ -51,10 +51,10 @@ def test_canonical_text_tells_values_apart_that_python_finds_equal() -> None:
 
 @holds_for(st.dictionaries(TEXT, RICH), quick=40, long=100)
 def test_a_frozen_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
-    thawed = serializer.decode(serializer.encode(state))
+    restored_state = serializer.decode(serializer.encode(state))
 
-    assert thawed == state
-    assert _types(thawed) == _types(state)
+    assert restored_state == state
+    assert _types(restored_state) == _types(state)
 
 
 def _types(value: Any) -> Any:
@@ -68,9 +68,13 @@ def _types(value: Any) -> Any:
 def test_a_repeated_hour_keeps_its_fold_and_zone() -> None:
     moment = datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Paris"))
 
-    thawed = serializer.decode(serializer.encode({"at": moment}))["at"]
+    restored_state = serializer.decode(serializer.encode({"at": moment}))["at"]
 
-    assert (thawed.tzinfo, thawed.fold, thawed.utcoffset()) == (moment.tzinfo, 1, moment.utcoffset())
+    assert (restored_state.tzinfo, restored_state.fold, restored_state.utcoffset()) == (
+        moment.tzinfo,
+        1,
+        moment.utcoffset(),
+    )
 
 
 class Loose(str):

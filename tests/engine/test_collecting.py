@@ -145,8 +145,20 @@ def test_a_loop_is_stopped_with_a_clear_error(project: Project, async_: bool) ->
     assert result.status == 1
     text = result.out + result.err
     assert "an award led to an award 20 times in a row; a badge that listens to badge_awarded must not" in text
+    assert "another try" not in text  # there is no task
     assert project.sql("SELECT count(*) FROM awards") == [(21,)]
     assert project.sql("SELECT count(*) FROM tasks") == [(0,)]
+
+
+def test_a_loop_in_a_stream_is_not_said_to_be_queued(project: Project) -> None:
+    project.simple_badge("return BadgeAwarded()", slug="one")
+    project.simple_badge(ENDLESS, slug="loop", events=["badge_awarded"])
+
+    result = project.run("ingest", stdin='{"event": "it_happened", "user": "alice"}')
+
+    assert result.status == 1
+    assert "line 1: badge loop failed: not asked: an award led to an award 20 times in a row" in result.err
+    assert "queued for another try" not in result.err
 
 
 def test_a_multiple_badge_is_earned_by_each_award(project: Project) -> None:
@@ -168,4 +180,4 @@ def test_nobody_fires_an_award(project: Project) -> None:
     result = project.run("fire", "badge_awarded", "--user", "alice")
 
     assert (result.status, result.out) == (2, "")
-    assert "badge_awarded is what an award is, as an event, and not fired; choose another name" in result.err
+    assert "badge_awarded is the event that stands for an award, and cannot be fired; choose another name" in result.err

@@ -132,8 +132,8 @@ def test_several_awards_come_from_one_event(engine: RecordingEngine) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (True, "answered True (bool)"),
-        ("gold", "answered 'gold' (str); it must return BadgeAwarded(…) or None"),
+        (True, "returned True (bool)"),
+        ("gold", "returned 'gold' (str); it must return BadgeAwarded(…) or None"),
         (BadgeAwarded, "it must return BadgeAwarded"),
         ((1, None, None), "(tuple)"),
         ([BadgeAwarded()], "(list)"),
@@ -147,7 +147,7 @@ def test_several_awards_come_from_one_event(engine: RecordingEngine) -> None:
         (BadgeAwarded(key=["x"]), "key is an array"),
         (BadgeAwarded(key="x" * 256), "key has 256 characters"),
         (BadgeAwarded(also="ab"), "also='ab'"),
-        (BadgeAwarded(also=(None,)), "with None in also"),
+        (BadgeAwarded(also=(None,)), "returned None in also"),
     ],
 )
 def test_a_wrong_answer_is_an_error_that_names_the_badge(engine: RecordingEngine, answer: object, message: str) -> None:
@@ -325,7 +325,7 @@ def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:
     )()
     answer = BadgeAwarded(2, key="a", also=(BadgeAwarded(1, key="b"), BadgeAwarded(2, key="a")))
 
-    assert award_rules.from_answer(badge, answer, "u", 9) == [
+    assert award_rules.grants_from_answer(badge, answer, "u", 9) == [
         Grant("u", "b", 1, "a", implied=True),
         Grant("u", "b", 2, "a"),
         Grant("u", "b", 1, "b"),
@@ -355,3 +355,13 @@ def test_receivers_hear_of_new_awards_only(engine: RecordingEngine, monkeypatch:
     assert (award.description, award.image, award.awarded_at, award.event) == ("shiny", "g.svg", NOW, 1)
     assert "broken of badge_awarded failed: RuntimeError: no mail today" in failures[0][0]
     assert failures[1] == []
+
+
+def test_an_award_that_is_answered_twice_is_told_once(engine: RecordingEngine) -> None:
+    engine.badge(
+        lambda state: BadgeAwarded.several([BadgeAwarded(level=2), BadgeAwarded(level=1)]),
+        levels=["One", "Two"], cumulative=True,
+    )  # fmt: skip
+
+    assert engine.outcomes() == [("awarded", 1), ("awarded", 2)]
+    assert engine.outcomes() == [("held", 1), ("held", 2)]

@@ -134,7 +134,7 @@ STREAMS = st.lists(
     STREAMS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kathmandu"]),
     st.booleans(),
-    st.sampled_from([late_counts.FEW, 0]),  # late-comers that are few, and many
+    st.sampled_from([late_counts.MAX_UNCOUNTED, 0]),  # late-comers that are few, and many
     quick=30,
     long=150,
 )
@@ -147,7 +147,7 @@ def test_every_answer_is_the_one_that_looking_at_all_events_gives(
         pytest.MonkeyPatch.context() as patch,
         open_store(str(tmp_path_factory.mktemp("site") / "store.db"), create=True) as store,
     ):
-        patch.setattr(late_counts, "FEW", few)
+        patch.setattr(late_counts, "MAX_UNCOUNTED", few)
         journal = RecordedJournal(store)
         for name, minutes, user, n in stream:
             entry = journal.record(name, start + timedelta(minutes=minutes), {"n": n}, user)

@@ -47,8 +47,11 @@ GUARDS = [
         "if before == migrations.SCHEMA_VERSION:\n", "if before == 99:\n",
     ),
     Guard("migrating is one transaction", "R6c", "database/schema", OURS, NOT),
-    Guard("a breath between transactions", "R14", "ingest/recorder", "BREATH = 0.0025", "BREATH = 0.0", full=True),
-    Guard("transactions are short", "R14", "ingest/recorder", "HOLD = 0.015", "HOLD = 20.0", full=True),
+    Guard(
+        "a pause between transactions", "R14", "ingest/recorder",
+        "PAUSE_SECONDS = 0.0025", "PAUSE_SECONDS = 0.0", full=True,
+    ),
+    Guard("transactions are short", "R14", "ingest/recorder", "LOCK_SECONDS = 0.015", "LOCK_SECONDS = 20.0", full=True),
     Guard(
         "SQLite copies", "R15", "database/backup",
         "database.raw().backup(copy)", "__import__('shutil').copyfile(source, partial)",

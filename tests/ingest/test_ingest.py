@@ -183,7 +183,7 @@ def test_what_was_done_and_not_yet_told_is_told_at_the_end(points_project: Proje
         while len(counts) < 4 or counts[-1] > counts[-4]:  # it goes on for a while, and nobody listens
             time.sleep(0.1)
             counts.append(points_project.sql("SELECT count(*) FROM events")[0][0])
-        told += intake.left()
+        told += intake.pending_answers()
     ((recorded,),) = points_project.sql("SELECT count(*) FROM events")
 
     assert sum(each.counts["recorded"] for each in told if isinstance(each, CommittedLines)) == recorded

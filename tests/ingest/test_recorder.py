@@ -58,7 +58,7 @@ def block(first: int) -> Block:
 def test_an_event_is_one_statement_and_a_transaction_has_hundreds(
     registry: Registry, store: Store, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "HOLD", 1000.0)  # the transactions end where the lines do
+    monkeypatch.setattr(recorder, "LOCK_SECONDS", 1000.0)  # the transactions end where the lines do
     registry.register(Points)
     statements: list[str] = []
     store.database.raw().set_trace_callback(statements.append)

@@ -76,7 +76,7 @@ def test_options_go_before_everything(tmp_path: Path) -> None:
         (Options(badges=("",)), {}, "an empty path, or one with NUL, from --badges"),
         (Options(badges=("a", "")), {}, "an empty path, or one with NUL, from --badges"),
         (Options(config=""), {}, "an empty path from --config"),
-        (Options(db=""), {}, "--db: the database '' is not a file"),
+        (Options(db=""), {}, "--db: the database '' is not a permanent file"),
         (Options(), {"BRABEION_BADGES": os.pathsep}, "an empty path, or one with NUL, from BRABEION_BADGES"),
     ],
 )
@@ -103,7 +103,7 @@ def test_an_explicit_configuration_names_its_badges_explicitly(tmp_path: Path) -
         ("db = ", "is not TOML"),
         ("db = 7", "db is 7; it must be a path"),
         ("badges = []", "badges is []"),
-        ('bagdes = "x"', "unknown setting 'bagdes'; known are db, badges, timezone, award_timeout"),
+        ('bagdes = "x"', "unknown setting 'bagdes'; the settings are db, badges, timezone, award_timeout"),
         ('timezone = "Mars/Phobos"', "timezone: no time zone 'Mars/Phobos'; write a name of the IANA database"),
         ("timezone = 2", "timezone: no time zone '2'"),
         ("max_attempts = 0", "max_attempts is 0; it must be a whole number from 1 to 1,000"),

@@ -97,7 +97,7 @@ def test_an_award_that_is_async_def_or_yields_is_a_mistake() -> None:
 @pytest.mark.parametrize("thing", [None, "points", 7, object, Badge.__init__, define()()])
 def test_only_badge_classes_can_be_registered(registry: Registry, thing: Any) -> None:
     with pytest.raises(
-        BadgeLoadError, match=r"test_definitions\.py:\d+: (object: )?register\(\) takes a class made from Badge"
+        BadgeLoadError, match=r"test_definitions\.py:\d+: (object: )?register\(\) takes a subclass of Badge"
     ):
         registry.register(thing)
 
@@ -144,7 +144,7 @@ def test_a_badge_that_cannot_be_made_is_a_mistake(registry: Registry) -> None:
     def broken(self: Badge) -> None:
         raise RuntimeError("no such thing")
 
-    with pytest.raises(BadgeLoadError, match="cannot be made: RuntimeError: no such thing"):
+    with pytest.raises(BadgeLoadError, match="cannot be created: RuntimeError: no such thing"):
         registry.register(define(__init__=broken))
 
 

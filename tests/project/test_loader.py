@@ -243,4 +243,14 @@ def test_a_badge_module_that_ends_the_process_is_not_a_success(project: Project)
         result = project.run(*command.split())
 
         assert result.status == 78
-        assert "did not survive being loaded: its process ended with exit status 0" in result.err
+        assert "loading the badge modules failed: its process ended with exit status 0" in result.err
+
+
+def test_a_directory_that_is_missing_leaves_no_badges_of_the_others(project: Project) -> None:
+    project.badge(POINTS)
+    there, missing = badge_directory(project.directory / "badges"), badge_directory(project.directory / "none")
+
+    with pytest.raises(ConfigError, match="no badge directory"):
+        loader.load([there, missing])
+
+    assert len(loader.load([there])) == 1  # which would find its own slug taken

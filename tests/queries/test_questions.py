@@ -89,7 +89,7 @@ def test_why_not_yet(earned: Project) -> None:
         "bob does not have regular",
         "  1 visited, the last at 2026-02-01 00:00:00 (id b1), state {}",
         "  0 returned",
-        "  asked now about visited at 2026-02-01 00:00:00 (id b1), award() answers None: not earned",
+        "  asked now about visited at 2026-02-01 00:00:00 (id b1), award() returns None: not earned",
     ]
     assert (found["status"], found["answer"]["outcome"]) == ("not earned", "none")
 
@@ -98,7 +98,7 @@ def test_what_the_badge_would_answer_now(earned: Project) -> None:
     earned.badge(REGULAR.replace("regular", "eager").replace("[3, 10]", "[1, 9]"), name="eager.py")
     text, found = explained(earned, "alice", "eager")
 
-    assert text[-1].endswith("answers eager: Bronze for alice; `brabeion replay --badge eager` awards what is missing")
+    assert text[-1].endswith("returns eager: Bronze for alice; `brabeion replay --badge eager` awards what is missing")
     award = {"user": "alice", "level": 1, "level_name": "Bronze", "key": None, "held": False}
     assert found["answer"]["awards"] == [award]
 
@@ -107,7 +107,7 @@ def test_an_award_that_went_to_somebody_else_is_not_missing(earned: Project) -> 
     earned.simple_badge("return BadgeAwarded(user='bob')", slug="kind")
     earned.fire()
 
-    assert explained(earned, "alice", "kind")[0][-1].endswith("answers kind: One for bob, which is held")
+    assert explained(earned, "alice", "kind")[0][-1].endswith("returns kind: One for bob, which is held")
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,31 @@ def test_what_is_queued_or_dead(earned: Project) -> None:
 def test_nobody_ever_fired_it(earned: Project) -> None:
     earned.simple_badge("return None", slug="typo", events=["visitd"])
     assert explained(earned, "alice", "typo")[0][1] == (
-        "  nobody ever fired visitd, which it listens to (did you mean 'visited'?)"
+        "  there never was an event visitd, which the badge listens to (did you mean 'visited'?)"
     )
     text, found = explained(earned, "bob", "regular")
-    assert text[1] == "  bob has no event visited or returned, which it listens to; others have"
+    assert text[1] == "  bob has no event visited or returned, which the badge listens to; other users have"
     assert (found["status"], found["near"]) == ("no events", None)
+
+
+def test_nobody_was_ever_given_an_award(project: Project) -> None:
+    project.simple_badge("return None", slug="collector", events=["badge_awarded"])
+    project.ok("fire", "it_happened", "--user", "alice")
+
+    text, found = explained(project, "alice", "collector")
+
+    assert text[1] == "  there never was an event badge_awarded, which the badge listens to"
+    assert found["near"] == ""
+
+
+def test_what_is_not_shown_of_many_tasks_is_said(project: Project) -> None:
+    project.simple_badge("return None", slug="late", async_=True)
+    for _ in range(12):
+        project.fire()
+
+    text, _ = explained(project, "alice", "late")
+
+    assert text[-1] == "… and 2 more; --json shows them"
 
 
 def test_no_such_badge(earned: Project) -> None:
@@ -265,7 +285,7 @@ def test_what_is_reached_comes_last(earned: Project) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ("return 0.5", "progress() of badge 'odd' answered 0.5; it must return Progress(current, target), two numbers"),
+        ("return 0.5", "progress() of badge 'odd' returned 0.5; it must return Progress(current, target), two numbers"),
         ("return Progress(1, 0)", "the second above 0, or None (odd.py:"),
         ("return Progress(float('nan'), 2)", "it must return Progress(current, target)"),
         ("return Progress(1, 2, level=5)", "it must return Progress(current, target)"),

@@ -130,7 +130,23 @@ def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
 
     heard = [line.split()[-1] for line in result.err.splitlines() if line.startswith("heard of")]
     assert sorted(heard) == sorted(f"u{n}" for n in range(64))
-    assert result.err.count("a receiver of badge_awarded never came back") == 1
+    assert result.err.count("a receiver of badge_awarded did not return") == 1
+
+
+def test_receivers_have_their_time_for_each_award(project: Project) -> None:
+    project.write("brabeion.toml", "task_timeout = 1\n")
+    awards = "BadgeAwarded.several(BadgeAwarded(key=str(n)) for n in range(8))"
+    queue_tasks(project, f"return {awards}", count=1)
+    project.badge(
+        "import time\nfrom brabeion_cli.signals import badge_awarded\n\n@badge_awarded.connect\n"
+        "def receive(sender, badge_award, **kwargs):\n    time.sleep(0.5)\n    print('heard of', badge_award.key)\n",
+        "receiver.py",
+    )
+
+    result = project.ok("process-queue")  # which takes longer than one receiver may
+
+    assert result.err.count("heard of") == 8
+    assert "did not return" not in result.err
 
 
 def test_what_was_tried_before_is_claimed_alone(store: Store) -> None:

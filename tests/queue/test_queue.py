@@ -9,7 +9,9 @@ import time
 
 import pytest
 
+from brabeion_cli.domain import events
 from brabeion_cli.domain.outcomes import Failure
+from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.errors import NoSuchTaskError
 from brabeion_cli.store import task_admin, task_queue
 from brabeion_cli.store.store import Store
@@ -340,3 +342,14 @@ def test_task_numbers_are_never_used_again(tasks: Store) -> None:
     task_admin.drop(tasks, [3])
     with tasks.transaction():
         assert task_queue.defer(tasks, "one", entry, None, NOW) == 4
+
+
+def test_the_tasks_of_a_user_are_found_behind_those_of_others(store: Store) -> None:
+    with store.transaction():
+        event = events.make("e", {}, user="giver", now=NOW, max_bytes=100)
+        number = store.events.add(event) or 0
+        for user in ("a", "b"):
+            award = JournalEntry(number, "badge_awarded", user, event.at, None, "{}", position=1, depth=1)
+            task_queue.defer(store, "one", award, None, NOW)
+
+    assert [row["user"] for row in task_admin.queue(store, NOW, user="b", limit=1)] == ["b"]

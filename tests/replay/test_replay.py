@@ -469,7 +469,7 @@ def test_a_receiver_that_ends_its_process_hurts_nothing(unjudged: Project) -> No
 
     result = unjudged.ok("replay", "--notify", "--json")
 
-    assert "a receiver of badge_awarded (for badge 'regular') never came back" in result.err
+    assert "a receiver of badge_awarded (for badge 'regular') did not return" in result.err
     assert "told alice Silver" in result.err
     assert result.json["awarded"] == 3
 

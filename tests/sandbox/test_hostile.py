@@ -269,7 +269,7 @@ RECEIVER = """
     ("body", "message"),
     [
         ("raise RuntimeError('no mail')", "receiver receive of badge_awarded failed: RuntimeError: no mail"),
-        ("os._exit(0)", "never came back: its process ended with exit status 0"),
+        ("os._exit(0)", "did not return: its process ended with exit status 0"),
         ("time.sleep(600)", "receiver receive of badge_awarded failed: TimeoutError"),
     ],
 )

@@ -22,7 +22,7 @@ from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, JournalEntry
 from brabeion_cli.project.registry import Registry
-from brabeion_cli.store import retention, task_queue
+from brabeion_cli.store import retention, task_queue, users
 from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.event_range import EventRange
 from brabeion_cli.store.reconciliation import Reconciliation
@@ -139,10 +139,11 @@ def test_what_badges_need_goes_when_named_and_it_is_said_what_is_lost(eventful: 
         "visited       2      1  regular",
         "7 events before 2026-02-01T00:00:00.000000Z pruned, 6 stay",
     ]
-    assert "visited is needed by regular: count() goes on, but sum, first, events, days and streak, and questions" in (
-        result.err
+    assert (
+        "visited is needed by regular: count() still works, but sum, first, events, days and streak, and questions"
+        in (result.err)
     )
-    assert "the ids of pruned events are forgotten: one that is sent again is recorded again" in result.err
+    assert "the ids of pruned events are forgotten: if you send one again, it is recorded again" in result.err
     # What earned an award, the last of a user, and what is not pruned.
     assert {"visited alice 2026-01-02", "visited alice 2026-01-04", "scored alice 2026-01-03"} < ids(eventful)
     assert "is sound" in eventful.ok("db", "verify").out
@@ -157,7 +158,7 @@ def test_tasks_keep_their_events(eventful: Project) -> None:
     result = eventful.ok("db", "prune", *OLD, "--json")
 
     assert [name["event"] for name in result.json["names"]] == ["noticed"]
-    assert "one has awards, but is not registered: events that only it needs count as not needed" in result.err
+    assert "one has awards but is not registered: events that only it needs are not kept" in result.err
     assert eventful.sql("SELECT count(*) FROM events WHERE name = 'other'") == [(1,)]
 
 
@@ -195,7 +196,7 @@ class Counted(CountBadge):
 
 @holds_for(
     st.lists(st.tuples(STREAMS, st.integers(0, 40)), min_size=1, max_size=3), STREAMS,
-    st.sampled_from([late_counts.FEW, 0]), quick=15, long=60,
+    st.sampled_from([late_counts.MAX_UNCOUNTED, 0]), quick=15, long=60,
 )  # fmt: skip
 def test_counts_are_right_after_a_prune_also_with_late_comers(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[Any], more: list[Any], few: int
@@ -206,7 +207,7 @@ def test_counts_are_right_after_a_prune_also_with_late_comers(
     horizon = ""
     folder = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store.db"), create=True) as store:
-        patch.setattr(late_counts, "FEW", few)
+        patch.setattr(late_counts, "MAX_UNCOUNTED", few)
         for stream, days in rounds:
             record(store, stream, ever, horizon)
             before = timestamps.moment(START + timedelta(days=days))
@@ -259,9 +260,12 @@ def test_every_trace_of_a_user_goes(eventful: Project) -> None:
     counts = {"user": "alice", "events": 11, "awards": 5, "tasks": 3, "left_to_others": 3, "mentions": 2}
     assert result.json == counts | {"erased": True}
     assert foreseen == counts | {"dry_run": True}
-    assert "2 events that stay name alice in their state, which is not changed; a replay may award alice" in result.err
-    assert "3 awards of others stay, which were earned by events of alice" in result.err
-    assert "backups, and files that were ingested, are not touched" in result.err
+    assert (
+        "2 events that stay name alice in their state, and states are not changed; a replay may award alice"
+        in result.err
+    )
+    assert "3 awards of other users stay, although they were earned by events of alice" in result.err
+    assert "backups and ingested files are not changed" in result.err
     rows = tables(eventful.db)
     assert {row[2] for row in rows["events"]} == {"bob", "carol"}
     assert {row[0] for row in rows["awards"]} == {"bob"}
@@ -317,7 +321,7 @@ def test_no_byte_of_a_user_is_left_in_the_files(project: Project) -> None:
 def test_killed_before_the_file_is_written_anew_nearly_all_is_gone(eventful: Project) -> None:
     assert b"carol" in eventful.db.read_bytes()
     with open_store(str(eventful.db)) as store:
-        retention.forget(store, "carol", now=NOW)
+        users.forget(store, "carol", now=NOW)
 
     assert b"carol" not in eventful.db.read_bytes()
 
@@ -327,10 +331,10 @@ def test_who_reads_for_too_long_keeps_bytes_and_it_is_said(eventful: Project) ->
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM events").fetchone()
     with open_store(str(eventful.db), patience=0.1) as store:
-        retention.forget(store, "alice", now=NOW)
-        assert retention.erase(store) == f"others read {eventful.db} for too long"
+        users.forget(store, "alice", now=NOW)
+        assert users.erase(store) == f"other processes read {eventful.db} for too long"
         reader.close()
-        assert retention.erase(store) is None
+        assert users.erase(store) is None
 
 
 def test_a_user_gets_another_name(eventful: Project) -> None:
@@ -344,7 +348,10 @@ def test_a_user_gets_another_name(eventful: Project) -> None:
 
     counts = {"user": "alice", "name": "alicia", "events": 10, "awards": 5, "tasks": 1, "mentions": 2}
     assert (result.json, foreseen) == (counts, counts | {"dry_run": True})
-    assert "2 events that stay name alice in their state, which is not changed; a replay may award alice" in result.err
+    assert (
+        "2 events that stay name alice in their state, and states are not changed; a replay may award alice"
+        in result.err
+    )
     renamed = tables(eventful.db)
     swap = {"alice": "alicia"}
     assert renamed["events"] == [(*row[:2], swap.get(row[2], row[2]), *row[3:]) for row in before["events"]]
@@ -365,9 +372,9 @@ def test_a_user_gets_another_name(eventful: Project) -> None:
 
 
 def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late_counts, "FEW", 0)
+    monkeypatch.setattr(late_counts, "MAX_UNCOUNTED", 0)
     record(store, [("a", days, "alice", False) for days in (9, 5, 7, 1, 3)], [], "~")
-    retention.rename(store, "alice", "alicia", now=NOW)
+    users.rename(store, "alice", "alicia", now=NOW)
 
     asof = AsOf(timestamps.moment(START + timedelta(days=6)), LAST_NUMBER)
     assert [EventLog(store.database).count(user, "a", asof) for user in ("alice", "alicia")] == [0, 3]
@@ -376,7 +383,7 @@ def test_counts_of_late_events_go_with_the_name(store: Store, monkeypatch: pytes
 
 
 WRONG = [
-    ("user rename alice bob", 2, "'bob' is there already, and users cannot be merged. Nothing was changed"),
+    ("user rename alice bob", 2, "'bob' is in use already, and users cannot be merged. Nothing was changed"),
     ("user rename alice alice", 2, "'alice' has that name already"),
     ("user rename alic x", 2, "no user 'alic' (did you mean 'alice'?). Nothing was changed"),
     ("user rename alice ''", 2, "the new name is empty"),
@@ -387,10 +394,14 @@ WRONG = [
     ("user forget alice bob", 2, "unexpected extra argument"),
     ("db prune", 2, "Missing option '--before'"),
     ("db prune --before yesterday", 2, "--before is 'yesterday'; write ISO 8601"),
-    ("db prune --before 9999-01-01", 2, "which is yet to come. Nothing was pruned"),
+    ("db prune --before 9999-01-01", 2, "which is in the future. Nothing was pruned"),
     ("db prune --before 2026-02-01 --event notised", 2, "no event 'notised' was ever recorded (did you mean 'not"),
     ("db prune --before 2026-02-01 --event badge_awarded", 2, "no event 'badge_awarded' was ever recorded"),
-    ("db prune --before 2026-02-01 --badges none", 2, "no badge is registered, so nobody says what is needed"),
+    (
+        "db prune --before 2026-02-01 --badges none",
+        2,
+        "no badge is registered, so nothing says which events are needed",
+    ),
     ("db prune --before 2026-02-01 --db x.db", 78, "no database at"),
     ("user forget alice --db x.db", 78, "no database at"),
 ]
@@ -411,12 +422,12 @@ def test_a_wrong_call_changes_nothing(eventful: Project) -> None:
 
 
 def forget_alice(store: Store) -> None:
-    retention.forget(store, "alice", now=NOW)
-    retention.erase(store)
+    users.forget(store, "alice", now=NOW)
+    users.erase(store)
 
 
 def rename_alice(store: Store) -> None:
-    retention.rename(store, "alice", "alicia", now=NOW)
+    users.rename(store, "alice", "alicia", now=NOW)
 
 
 def prune_all(store: Store) -> None:
@@ -495,7 +506,7 @@ def test_a_worker_that_judges_meanwhile_loses_its_lease(project: Project, comman
     (project.directory / "go").touch()
     out, err = worker.communicate(timeout=20)
 
-    assert b"task 1: its lease ran out, or it was dropped or taken back; nothing was recorded here" in err
+    assert b"task 1: its lease ran out, or it was dropped or returned to the queue; this worker recorded nothing" in err
     again = int(command != ("forget", "alice"))
     assert (worker.returncode, json.loads(out)["done"], json.loads(out)["awarded"]) == (0, again, again)
     assert "is sound" in project.ok("db", "verify").out
@@ -624,9 +635,9 @@ def test_what_is_pruned_and_renamed_beside_a_running_ingest_leaves_a_sound_store
 
 def test_what_a_replay_found_stale_is_not_revoked_once_it_rests_on_nothing(eventful: Project) -> None:
     with open_store(str(eventful.db)) as store, open_store(str(eventful.db)) as other:
-        ledger = Reconciliation(store, apart=True)
+        ledger = Reconciliation(store, on_copy=True)
         assert ledger.revoke_stale(["collector"], EventRange(), NOW)
-        retention.forget(other, "alice", now=NOW)
+        users.forget(other, "alice", now=NOW)
         list(ledger.differences(enter=True))
 
     # The one that alice's event earned is left to bob by now.

@@ -129,7 +129,7 @@ def test_totals_that_are_wrong_are_named_and_counted_anew(project: Project) -> N
         verified.err
     )
     assert "2 badges whose holders are not as many as their awards say" in verified.err
-    assert "counted the totals anew" in project.ok("db", "migrate", "--recount").out
+    assert "counted the totals again" in project.ok("db", "migrate", "--recount").out
     project.ok("db", "verify")
     assert project.ok("db", "migrate", "--recount", "--json").json["recounted"] is True
     assert project.ok("leaderboard", "--json").json == [

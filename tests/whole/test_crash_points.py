@@ -343,7 +343,7 @@ POINTS = pytest.mark.parametrize("chosen", lengths(some, every))
 def test_killed_before_any_statement_it_has_happened_or_has_not(
     in_use: StoreInUse, monkeypatch: pytest.MonkeyPatch, name: str, points: int, commits: int, chosen: Chosen
 ) -> None:
-    monkeypatch.setattr(checkpoints, "HOLD", 0)  # a step for each event
+    monkeypatch.setattr(checkpoints, "LOCK_SECONDS", 0)  # a step for each event
     monkeypatch.setattr(reconciliation, "PAGE", 5)  # and for every five awards
 
     statements = walk(in_use.path, getattr(in_use, name), chosen)

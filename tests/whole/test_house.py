@@ -27,7 +27,8 @@ SHOWN = {
     "sandbox": "channel guard limits process quarantine scoreboard supervisor",
     "database": "backup connection integrity late_counts migrations models schema",
     "store": (
-        "award_changes award_log event_log event_range reconciliation reports retention store task_admin task_queue"
+        "award_changes award_log event_log event_range reconciliation reports retention store task_admin task_queue "
+        "users"
     ),
     "engine": "awarding evaluation event_processor history in_process journal manual_awards notifications session",
     "runtime": "badge_process bootstrap messages",

@@ -26,8 +26,8 @@ FORMATS = ("table", "json", "ndjson", "csv")
 @click.option("--since", metavar="TIME", help="Only awards at or after that time.")
 @click.option("--until", metavar="TIME", help="Only awards before that time.")
 @click.option("--limit", type=options.COUNT, metavar="N", help="At most N awards.")
-@click.option("--highest", is_flag=True, help="Of each badge of a user only the highest level.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="How to print them (table).")
+@click.option("--highest", is_flag=True, help="Only the highest level of each badge that a user holds.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="The output format (table).")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @options.everywhere
 def list_command(form: str | None, as_json: bool, **chosen: Any) -> None:
@@ -151,7 +151,7 @@ def badges_command(as_json: bool) -> None:
 @options.as_json
 @options.everywhere
 def leaderboard_command(badge: str | None, since: str | None, until: str | None, limit: int, as_json: bool) -> None:
-    """Show who has most awards.
+    """Show who has the most awards.
 
     \b
         brabeion leaderboard --since 2026-01-01

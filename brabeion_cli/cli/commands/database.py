@@ -28,11 +28,11 @@ def db_command() -> None:
 
 
 @db_command.command("migrate")
-@click.option("--recount", is_flag=True, help="Count the totals of users and badges anew.")
+@click.option("--recount", is_flag=True, help="Count the totals of users and badges again.")
 @options.as_json
 @options.everywhere
 def migrate_command(recount: bool, as_json: bool) -> None:
-    """Bring an older database up to date. Every other command does so too when it opens one.
+    """Migrate an older database. Every other command does this, too, when it opens one.
 
     \b
         brabeion db migrate
@@ -51,16 +51,16 @@ def migrate_command(recount: bool, as_json: bool) -> None:
     else:
         options.say(f"migrated {config.db} from schema version {before} to {SCHEMA_VERSION}")
     if recount:
-        options.say("counted the totals anew")
+        options.say("counted the totals again")
 
 
 @db_command.command("backup")
 @click.argument("file", type=options.PATH)
-@click.option("--overwrite", is_flag=True, help="Replace FILE where it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @options.as_json
 @options.everywhere
 def backup_command(file: str, overwrite: bool, as_json: bool) -> None:
-    """Copy the database to FILE, complete and as of one moment, while others go on writing.
+    """Copy the database to FILE as of one moment, even while others write.
 
     \b
         brabeion db backup badges-monday.db
@@ -96,12 +96,18 @@ def verify_command(as_json: bool) -> int:
 
 @db_command.command("prune")
 @click.option("--before", required=True, metavar="TIME", help="Delete events before that time.")
-@click.option("--event", "also", multiple=True, metavar="NAME", help="Also these, which badges need; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Say what would go; write nothing.")
+@click.option(
+    "--event",
+    "also",
+    multiple=True,
+    metavar="NAME",
+    help="Prune this event too, even if badges need it; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted; write nothing.")
 @options.as_json
 @options.everywhere
 def prune_command(before: str, also: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Delete old events that no badge needs: none listens to them, or asks about them.
+    """Delete old events that no badge listens to or asks about.
 
     Events that an award or a task refers to stay.
 
@@ -143,11 +149,11 @@ def _warn(pruned: PruneReport, dry_run: bool) -> None:
     for each in pruned.names:
         if each.needed_by:
             options.notice(
-                f"{each.event} is needed by {', '.join(each.needed_by)}: count() goes on, but sum, first, events, days "
-                f"and streak, and questions with where, {'would know' if dry_run else 'know'} only what is left; "
-                "`brabeion replay` calls none of their awards stale any more"
+                f"{each.event} is needed by {', '.join(each.needed_by)}: count() still works, but sum, first, events, "
+                f"days and streak, and questions with where, {'would see' if dry_run else 'see'} only what is left; "
+                "`brabeion replay` no longer reports their awards as stale"
             )
-    for slug in pruned.strangers:
-        options.notice(f"{slug} has awards, but is not registered: events that only it needs count as not needed")
+    for slug in pruned.unregistered:
+        options.notice(f"{slug} has awards but is not registered: events that only it needs are not kept")
     if pruned.names:
-        options.notice("the ids of pruned events are forgotten: one that is sent again is recorded again")
+        options.notice("the ids of pruned events are forgotten: if you send one again, it is recorded again")

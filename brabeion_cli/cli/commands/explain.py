@@ -19,12 +19,12 @@ SHOWN = 10  # awards or tasks that are printed
 
 
 @click.command("explain")
-@click.option("--user", required=True, help="Whose badge.")
-@click.option("--badge", required=True, metavar="SLUG", help="Which badge.")
+@click.option("--user", required=True, help="The user.")
+@click.option("--badge", required=True, metavar="SLUG", help="The badge's slug.")
 @options.as_json
 @options.everywhere
 def explain_command(user: str, badge: str, as_json: bool) -> None:
-    """Say why a user has a badge, or has it not.
+    """Say why a user has a badge or does not have it.
 
     \b
         brabeion explain --user alice --badge points
@@ -65,6 +65,7 @@ def _revoked(found: Explanation) -> Iterator[str]:
             yield f"{revoked} a replay: {award['revoked_because']}"
         else:
             yield f"{revoked} {award['revoked_by']}: {award['revoked_because']}; it is not awarded again"
+    yield from _more(found.awards)
 
 
 def _tasks(found: Explanation) -> Iterator[str]:
@@ -81,6 +82,13 @@ def _tasks(found: Explanation) -> Iterator[str]:
         else:
             yield f"queued: {about} (task {number}, {attempts} attempts so far, due at {_time(task['due_at'])}){failed}"
             yield "  `brabeion process-queue` runs what is due"
+    yield from _more(found.tasks)
+
+
+def _more(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """A line if not all rows are shown."""
+    if len(rows) > SHOWN:
+        yield f"… and {len(rows) - SHOWN:,} more; --json shows them"
 
 
 def _not_earned(found: Explanation) -> Iterator[str]:
@@ -93,21 +101,21 @@ def _not_earned(found: Explanation) -> Iterator[str]:
     if answer["outcome"] == "error":
         yield f"{asked} fails: {failure_text(Failure(answer['error'], answer['where']))}"
     elif answer["outcome"] == "none":
-        yield f"{asked} answers None: not earned"
+        yield f"{asked} returns None: not earned"
     else:
         earned = ", ".join(f"{_named(found.badge, award)} for {award['user']}" for award in answer["awards"])
         missing = any(not award["held"] for award in answer["awards"])
         then = f"; `brabeion replay --badge {found.badge}` awards what is missing" if missing else ", which is held"
-        yield f"{asked} answers {earned}{then}"
+        yield f"{asked} returns {earned}{then}"
 
 
 def _no_events(found: Explanation) -> Iterator[str]:
     names = " or ".join(event["event"] for event in found.events)
     yield f"{found.user} does not have {found.badge}"
     if found.near is None:
-        yield f"  {found.user} has no event {names}, which it listens to; others have"
+        yield f"  {found.user} has no event {names}, which the badge listens to; other users have"
     else:
-        yield f"  nobody ever fired {names}, which it listens to{found.near}"
+        yield f"  there never was an event {names}, which the badge listens to{found.near}"
 
 
 def _counted(found: Explanation) -> Iterator[str]:

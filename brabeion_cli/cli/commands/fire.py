@@ -22,10 +22,10 @@ from brabeion_cli.project.config import Config, native
 @click.command("fire")
 @click.argument("event")
 @click.option("--state", metavar="JSON", help="The event's state: a JSON object, @FILE, or - for stdin.")
-@click.option("--user", help="Whose event it is, where the state has no user.")
-@click.option("--at", metavar="TIME", help="When it happened (ISO 8601, UTC without a zone). Default: now.")
-@click.option("--id", "event_id", metavar="ID", help="Your key for it: the same id is recorded once.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen; record nothing.")
+@click.option("--user", help="The user, if the state does not name one.")
+@click.option("--at", metavar="TIME", help="When it happened (ISO 8601; UTC if it has no zone). Default: now.")
+@click.option("--id", "event_id", metavar="ID", help="Your key for the event: the same id is recorded once.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; record nothing.")
 @click.option("--strict", is_flag=True, help="Refuse an event that no badge listens to.")
 @options.as_json
 @options.everywhere
@@ -123,7 +123,7 @@ def _tell(answer: FireAnswer, dry_run: bool) -> None:
     for line in told or [f"{verb} {recorded.event.name} for {recorded.event.user}" + "; nothing earned" * (not failed)]:
         options.say(("would be: " if dry_run and told else "") + line)
     for outcome in failed:
-        again = "" if dry_run else f"; queued for another try (task {outcome.task})"
+        again = "" if dry_run or outcome.task is None else f"; queued for another try (task {outcome.task})"
         options.complain(
             f"badge {outcome.badge} failed: {failure_text(Failure(outcome.error or '', outcome.where))}{again}"
         )

@@ -25,10 +25,8 @@ COUNTS = ("lines", "recorded", "duplicates", "rejected", "awarded", "queued", "e
 
 @click.command("ingest")
 @click.argument("file", type=options.PATH, default="-")
-@click.option(
-    "--rejects", type=options.PATH, metavar="FILE", help="Write the lines that were refused there, as they came."
-)
-@click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or whose badge fails.")
+@click.option("--rejects", type=options.PATH, metavar="FILE", help="Write refused lines to FILE, unchanged.")
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first line that is refused or that a badge fails for.")
 @options.as_json
 @options.everywhere
 def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json: bool) -> int:
@@ -41,7 +39,7 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
     """
     config = options.resolve()
     if file == "-" and sys.stdin is not None and sys.stdin.isatty():
-        options.notice("reading events from the terminal, one JSON object a line; Ctrl-D ends")
+        options.notice("reading events from the terminal, one JSON object per line; end with Ctrl-D")
     source = Input(file)
     counts: Counter[str] = Counter()
     teller = _Teller()
@@ -65,7 +63,7 @@ def ingest_command(file: str, rejects: str | None, stop_on_error: bool, as_json:
             try:
                 take(client.ingest(source.blocks(), stop_on_error=stop_on_error))
             except (KeyboardInterrupt, SystemExit):
-                take(client.left())
+                take(client.pending_answers())
                 raise
     except FileProblemError as error:
         if not counts["recorded"]:
@@ -128,7 +126,7 @@ class _Teller:
         for line in result.rejected:
             options.complain(f"line {line.number}: {line.reason}")
         for failed in result.failed:
-            why = f"{failure_text(failed.failure)}; queued for another try"
+            why = failure_text(failed.failure) + ("" if failed.task is None else "; queued for another try")
             self._failures.tell(failed.slug, f"line {failed.line}: badge {failed.slug} failed: {why}")
         self._unheard.update(result.unheard)
 

@@ -12,12 +12,12 @@ from brabeion_cli.store.store import open_store
 
 
 @click.command("award")
-@click.option("--user", required=True, help="Who gets it.")
+@click.option("--user", required=True, help="The user who gets it.")
 @click.option("--badge", required=True, help="The badge's slug.")
-@click.option("--level", help="The level: a number from 1, or a name; needed where there are several.")
-@click.option("--key", help="Make it once per key, as the badge does.")
+@click.option("--level", help="The level: a number from 1, or a name; needed if the badge has several.")
+@click.option("--key", help="The key, for a badge that awards once per key.")
 @click.option("--reason", required=True, help="Why; stays on record.")
-@click.option("--by", help="Who gives it. Default: who runs this.")
+@click.option("--by", help="Who gives it. Default: you.")
 @options.as_json
 @options.everywhere
 def award_command(
@@ -46,12 +46,12 @@ def award_command(
 
 
 @click.command("revoke")
-@click.option("--user", required=True, help="Whose award.")
+@click.option("--user", required=True, help="The user.")
 @click.option("--badge", required=True, help="The badge's slug.")
 @click.option("--level", help="Only that level: a number from 1, or a name.")
 @click.option("--key", help="Only the award with that key.")
 @click.option("--reason", required=True, help="Why; stays on record.")
-@click.option("--by", help="Who revokes it. Default: who runs this.")
+@click.option("--by", help="Who revokes it. Default: you.")
 @options.as_json
 @options.everywhere
 def revoke_command(

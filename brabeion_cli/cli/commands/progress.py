@@ -15,11 +15,11 @@ BAR = 20  # characters
 
 
 @click.command("progress")
-@click.option("--user", required=True, help="Whose progress.")
+@click.option("--user", required=True, help="The user.")
 @options.as_json
 @options.everywhere
 def progress_command(user: str, as_json: bool) -> int:
-    """Show how far a user is on the way to each badge that knows, the closest first.
+    """Show how far a user is from each badge that measures progress, the closest first.
 
     \b
         brabeion progress --user alice
@@ -34,7 +34,7 @@ def progress_command(user: str, as_json: bool) -> int:
         cells = [(row["badge"], row["level_name"], _count(row), _bar(row), _state(row)) for row in found.rows]
         output.table(("badge", "next", "progress", "", "share"), cells, numbers=("progress", "share"))
     elif not found.failures:
-        options.notice("no badge knows its progress")
+        options.notice("no badge measures progress")
     return 1 if found.failures else 0
 
 

@@ -28,7 +28,7 @@ def init_command(directory: str, as_json: bool) -> None:
     for path in written:
         options.say(f"wrote {path}")
     for path in kept:
-        options.say(f"kept {path}, which was there")
+        options.say(f"kept {path}, which exists already")
     there = "" if os.path.abspath(directory) == os.getcwd() else f"cd {directory} && "
     options.say(f"next: {there}brabeion fire points_awarded --user alice --state '{{\"points\": 8000}}'")
 
@@ -37,7 +37,7 @@ def init_command(directory: str, as_json: bool) -> None:
 @options.as_json
 @options.everywhere
 def check_command(as_json: bool) -> int:
-    """Load configuration, badges and store, show where each came from, and say all that is wrong.
+    """Check the configuration, the badges and the database, and report everything that is wrong.
 
     \b
         brabeion check

@@ -23,12 +23,12 @@ COUNTS = ("done", "awarded", "retried", "dead", "remaining")
 
 @click.command("process-queue")
 @click.option("--limit", type=options.COUNT, metavar="N", help="Run at most N tasks.")
-@click.option("--max-time", type=options.SECONDS, metavar="SECONDS", help="Begin no task after that time.")
+@click.option("--max-time", type=options.SECONDS, metavar="SECONDS", help="Start no task after that time.")
 @click.option("--workers", type=options.Number(int, 1, 64), default=1, metavar="N", help="Run N tasks at once (1).")
 @options.as_json
 @options.everywhere
 def process_queue_command(limit: int | None, max_time: float | None, workers: int, as_json: bool) -> int:
-    """Run the deferred badges that are due. For cron; prints nothing where there was nothing to do.
+    """Run the deferred badges that are due. Made for cron: prints nothing if there is nothing to do.
 
     \b
         * * * * *  brabeion process-queue --max-time 50 --config /srv/site/brabeion.toml
@@ -99,10 +99,11 @@ def _tell(report: Report, config: Config) -> None:
     elif isinstance(report, TaskDone) and report.endless:
         options.complain(f"task {report.task.number} ({report.task.slug}, {report.task.user}): {report.endless}")
     elif isinstance(report, WorkersDied):
-        options.complain(f"task {report.number}: its workers kept dying; dead after {config.max_attempts} attempts")
+        options.complain(f"task {report.number}: its worker died each time; dead after {config.max_attempts} attempts")
     elif isinstance(report, LeaseLost):
         options.notice(
-            f"task {report.task.number}: its lease ran out, or it was dropped or taken back; nothing was recorded here"
+            f"task {report.task.number}: its lease ran out, or it was dropped or returned to the queue; "
+            "this worker recorded nothing"
         )
     elif isinstance(report, ReceiversFailed):
         for failure in report.failures:
@@ -112,7 +113,7 @@ def _tell(report: Report, config: Config) -> None:
 @click.group("queue")
 @options.everywhere
 def queue_command() -> None:
-    """Look at deferred work, run it again, give it up.
+    """List, retry and drop deferred tasks.
 
     \b
         brabeion queue list --dead
@@ -152,11 +153,11 @@ def list_command(badge: str | None, dead: bool, limit: int | None, as_json: bool
 
 @queue_command.command("retry")
 @click.argument("tasks", type=options.COUNT, nargs=-1, metavar="[TASK]...")
-@click.option("--all", "all_dead", is_flag=True, help="Every dead task.")
+@click.option("--all", "all_dead", is_flag=True, help="All dead tasks.")
 @options.as_json
 @options.everywhere
 def retry_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None:
-    """Make tasks due now, with all their attempts before them.
+    """Make tasks due now, and reset their attempts.
 
     \b
         brabeion queue retry --all
@@ -168,11 +169,11 @@ def retry_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None
 
 @queue_command.command("drop")
 @click.argument("tasks", type=options.COUNT, nargs=-1, metavar="[TASK]...")
-@click.option("--all", "all_dead", is_flag=True, help="Every dead task.")
+@click.option("--all", "all_dead", is_flag=True, help="All dead tasks.")
 @options.as_json
 @options.everywhere
 def drop_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None:
-    """Give tasks up for good. Their events stay recorded.
+    """Drop tasks for good. Their events stay recorded.
 
     \b
         brabeion queue drop 12
@@ -184,7 +185,7 @@ def drop_command(tasks: tuple[int, ...], all_dead: bool, as_json: bool) -> None:
 
 def _chosen(tasks: tuple[int, ...], all_dead: bool) -> tuple[int, ...] | None:
     if bool(tasks) == all_dead:
-        raise click.UsageError("name tasks by their numbers, or say --all for every dead one")
+        raise click.UsageError("give the numbers of tasks, or --all for all dead ones")
     return None if all_dead else tasks
 
 

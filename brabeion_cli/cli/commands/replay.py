@@ -24,8 +24,8 @@ from brabeion_cli.store.event_range import EventRange
 @click.option("--user", help="Only that user's events.")
 @click.option("--since", metavar="TIME", help="Only events at or after that time.")
 @click.option("--until", metavar="TIME", help="Only events before that time.")
-@click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
-@click.option("--prune", is_flag=True, help="Revoke awards that the rules no longer give.")
+@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--prune", is_flag=True, help="Revoke awards that are no longer earned.")
 @click.option("--notify", is_flag=True, help="Send badge_awarded for new awards.")
 @options.as_json
 @options.everywhere
@@ -39,9 +39,9 @@ def replay_command(
     notify: bool,
     as_json: bool,
 ) -> int:
-    """Evaluate the journal again: award what is missing, find what the rules no longer give.
+    """Run the badges over the journal again: award what is missing, find what is no longer earned.
 
-    What would a new badge do? Deferred badges are asked, too, at once.
+    Deferred badges run at once. See what a new badge would award:
 
     \b
         brabeion replay --dry-run
@@ -67,11 +67,11 @@ def replay_command(
                     options.notice(failure)
             else:
                 report = answer
-    totals.failures.sum_up("mend it, then replay again")
+    totals.failures.sum_up("fix the badge, then replay again")
     for need in report.pruned_needs:
         options.notice(
             f"badge {need.slug} needs {need.event}, which was pruned before {need.before}: "
-            "none of its awards is called stale"
+            "none of its awards is reported as stale"
         )
     if as_json:
         click.echo(output.json_text(_json(report, totals) | ({"dry_run": True} if dry_run else {})))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.store import retention
-from brabeion_cli.store.retention import UserTraces
+from brabeion_cli.store import users
 from brabeion_cli.store.store import open_store
+from brabeion_cli.store.users import UserTraces
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
 
 
 @click.group("user")
 @options.everywhere
 def user_command() -> None:
-    """Forget a user, or give one another name.
+    """Forget or rename a user.
 
     \b
         brabeion user rename alice alicia
@@ -34,8 +34,8 @@ def forget_command(user: str, dry_run: bool, as_json: bool) -> int:
         brabeion user forget alice
     """
     with open_store(options.resolve().db) as store:
-        traces = retention.forget(store, user, now=options.now(), dry_run=dry_run)
-        obstacle = None if dry_run else retention.erase(store)
+        traces = users.forget(store, user, now=options.now(), dry_run=dry_run)
+        obstacle = None if dry_run else users.erase(store)
     counts = traces._asdict()
     if as_json:
         end = {"dry_run": True} if dry_run else {"erased": obstacle is None}
@@ -43,12 +43,14 @@ def forget_command(user: str, dry_run: bool, as_json: bool) -> int:
     else:
         options.say(f"{'would forget' if dry_run else 'forgot'} {user}: {_counted(traces)}")
     if traces.left_to_others:
-        options.notice(f"{traces.left_to_others:,} awards of others stay, which were earned by events of {user}")
+        options.notice(
+            f"{traces.left_to_others:,} awards of other users stay, although they were earned by events of {user}"
+        )
     _tell_mentions(user, traces, f"a replay may award {user} for them")
     if not dry_run:
-        options.notice("backups, and files that were ingested, are not touched")
+        options.notice("backups and ingested files are not changed")
     if obstacle is not None:
-        options.complain(f"{obstacle}. Deleted it is, but the file may still hold the bytes: see docs/store.md")
+        options.complain(f"{obstacle}. The user is deleted, but the file may still hold the bytes: see docs/store.md")
     return 0 if obstacle is None else 1
 
 
@@ -59,13 +61,13 @@ def forget_command(user: str, dry_run: bool, as_json: bool) -> int:
 @options.as_json
 @options.everywhere
 def rename_command(user: str, name: str, dry_run: bool, as_json: bool) -> None:
-    """Give a user another name, with all events, awards and tasks. It must be nobody's.
+    """Rename a user, with all events, awards and tasks. The new name must not be in use.
 
     \b
         brabeion user rename alice alicia
     """
     with open_store(options.resolve().db) as store:
-        traces = retention.rename(store, user, name, now=options.now(), dry_run=dry_run)
+        traces = users.rename(store, user, name, now=options.now(), dry_run=dry_run)
     if as_json:
         counts = {key: value for key, value in traces._asdict().items() if key != "left_to_others"}
         click.echo(output.json_text({"user": user, "name": name, **counts} | ({"dry_run": True} if dry_run else {})))
@@ -80,4 +82,6 @@ def _counted(traces: UserTraces) -> str:
 
 def _tell_mentions(user: str, traces: UserTraces, then: str) -> None:
     if traces.mentions:
-        options.notice(f"{traces.mentions:,} events that stay name {user} in their state, which is not changed; {then}")
+        options.notice(
+            f"{traces.mentions:,} events that stay name {user} in their state, and states are not changed; {then}"
+        )

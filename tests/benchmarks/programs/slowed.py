@@ -14,9 +14,9 @@ HOLDING = {"ingest": "ingest.recorder", "replay": "replay.checkpoints"}  # no mo
 for command, name in HOLDING.items():
     if command in sys.argv:
         module = importlib.import_module(f"brabeion_cli.{name}")
-        assert module.HOLD
-        module.HOLD *= SLOWER
-assert process.GLANCE
-process.GLANCE *= SLOWER
+        assert module.LOCK_SECONDS
+        module.LOCK_SECONDS *= SLOWER
+assert process.POLL_INTERVAL
+process.POLL_INTERVAL *= SLOWER
 process.ChildProcess.kill = process.ChildProcess.end
 main()
