@@ -137,9 +137,10 @@ CHILD = """
     store.store store.task_queue store.write_cache
 """
 #: What both may load of the standard library, besides that which click and peewee load.
-STANDARD = (
-    "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource signal"
-)
+STANDARD = """
+    __future__ _compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource
+    signal
+"""
 
 FIRE = """
 import sys
