@@ -36,7 +36,7 @@ from tests.benchmarks.measure import Row, Settings, figure
 
 NAME, END, DAY = "visited", datetime(2026, 11, 22, 18, 19), timedelta(days=1)
 MOST_DAYS = 1000  # over which the events of a user are spread; those of a small one are one a day
-LATE = 100  # every so manieth event of a user of whom some come late
+LATE = 100  # of a user with late events, one event in so many is late
 SIZES, ROUNDS = [100, 10_000, 1_000_000], 300
 LEAST_ROUNDS, ENOUGH = 2, 1.0  # a slow question is asked so often, or until so many seconds are over
 

@@ -112,7 +112,7 @@ KINDS: Mapping[str, Damage] = {
 
 
 def corrupt_and_verify(folder: Path, rng: random.Random, times: int) -> dict[str, Counter[str]]:
-    """Damage a store `times` times, each time afresh; for each kind of damage how often it was found, missed, or
+    """Damage `times` copies of a store; for each kind of damage how often it was found, missed, or
     harmless, which means that all rows read as before (bytes that nothing uses).
 
     Raises `AssertionError` where verifying changes the file or leaves another one, and whatever verifying raises that

@@ -209,12 +209,12 @@ def test_workers_run_side_by_side(project: Project) -> None:
     # A task ends only when three processes have a task, or when it has waited for them in vain.
     body = """
     open(f'begun-{os.getpid()}', 'w').close()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 20
     while sum(name.startswith('begun-') for name in os.listdir()) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     return BadgeAwarded(key=f"{os.getpid()} {time.monotonic() < until}")
     """
-    queue_tasks(project, body, count=6)
+    queue_tasks(project, body, count=3)
 
     project.ok("process-queue", "--workers", 3)
 

@@ -206,9 +206,10 @@ CHILD = """
     store.task_queue
 """
 #: What both may load of the standard library, besides that which click and peewee load.
-STANDARD = (
-    "_compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource signal"
-)
+STANDARD = """
+    __future__ _compat_pickle _heapq _pickle faulthandler gc heapq importlib._abc importlib.util mmap pickle resource
+    signal
+"""
 
 FIRE = """
 import sys
