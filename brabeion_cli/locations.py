@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ast
 
 
-def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | None:
+class Location(NamedTuple):
+    """A line of a file."""
+
+    file: str
+    line: int
+
+    def short(self) -> str:
+        """Return it as results show it: `odd.py:14`."""
+        name = os.path.basename(self.file).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
+        return f"{name}:{self.line}"
+
+
+def of_class(badge: type, attribute: str | None = None) -> Location | None:
     """Return file and line of a class, or of an attribute in its body. None if the class is not in a file."""
     import ast  # here, because `fire` seldom needs it
     import linecache
@@ -27,7 +39,7 @@ def of_class(badge: type, attribute: str | None = None) -> tuple[str, int] | Non
     wanted = badge.__qualname__.rpartition(".")[2]
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name == wanted:
-            return file, _line_of(node, attribute) or node.lineno
+            return Location(file, _line_of(node, attribute) or node.lineno)
     return None
 
 
@@ -54,21 +66,13 @@ def folder_of(badge: type) -> str | None:
     return None if file is None else os.path.dirname(file)
 
 
-def of_failure(traceback: TracebackType | None, folder: str | None) -> tuple[str, int] | None:
+def of_failure(traceback: TracebackType | None, folder: str | None) -> Location | None:
     """Return file and line of the innermost frame in a file below `folder`, or of the innermost frame if none is."""
     innermost = None
     innermost_in_folder = None
     while traceback is not None:
-        innermost = (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
-        if folder is not None and innermost[0].startswith(folder + os.sep):
+        innermost = Location(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        if folder is not None and innermost.file.startswith(folder + os.sep):
             innermost_in_folder = innermost
         traceback = traceback.tb_next
     return innermost_in_folder or innermost
-
-
-def short(place: tuple[str, int] | None) -> str | None:
-    """Return a place as results show it: `odd.py:14`."""
-    if place is None:
-        return None
-    name = os.path.basename(place[0]).encode(errors="backslashreplace").decode()  # a file name need not be UTF-8
-    return f"{name}:{place[1]}"

@@ -40,7 +40,8 @@ CACHE_KIB = 4 * 1024  # KiB of pages in memory
 LOG_PAGES = 4000  # pages in the write-ahead log before they are moved to the file
 
 PATIENCE = 30.0  # seconds to wait for the write lock
-PAUSE = (0.001, 0.008)  # shortest and longest pause between two tries, in seconds; drawn at random
+LIBRARY_VERSION = sqlite3.sqlite_version_info  # of SQLite itself
+MIN_PAUSE, MAX_PAUSE = 0.001, 0.008  # shortest and longest pause between two tries, in seconds; drawn at random
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 LOCKED = (sqlite3.OperationalError, peewee.OperationalError)  # peewee's when it connects or starts a transaction
@@ -108,7 +109,8 @@ class Database(peewee.SqliteDatabase):
     def data_version(self) -> tuple[object, int]:
         """The connection, and a number that changes when another connection writes."""
         connection = self.raw()
-        return connection, connection.execute("PRAGMA data_version").fetchone()[0]
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        return connection, version
 
     def rollback(self) -> None:
         # If the disk is full, SQLite has already rolled back. A second ROLLBACK would fail and hide the reason.
@@ -140,7 +142,7 @@ class Database(peewee.SqliteDatabase):
 
 
 def _pause() -> None:
-    time.sleep(PAUSE[0] + (PAUSE[1] - PAUSE[0]) * os.urandom(1)[0] / 255)
+    time.sleep(MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * int.from_bytes(os.urandom(1)) / 255)
 
 
 def _malformed(error: UnicodeDecodeError) -> sqlite3.DatabaseError:

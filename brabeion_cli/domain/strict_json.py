@@ -141,7 +141,8 @@ def _integer(digits: str) -> int:
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
 _short_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-# The same as JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")), which makes one for each value.
+# The same as JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")), but made once. JSONEncoder makes
+# one for each value, which takes 2 of the 50 microseconds of an event of `ingest`.
 _encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]  # the stubs lack it
     None, _refuse_value, encode_basestring, None, ":", ",", False, False, False
 )

@@ -111,6 +111,7 @@ def evaluate(badge: Badge, context: EvaluationContext, ask: Ask, frozen: str | N
         return ask(badge, grants_of_answer)
     except BadgeFailedError as error:
         if isinstance(error.__cause__, award_rules.InvalidAwardError):
-            where = locations.short(locations.of_class(type(badge), "award"))
+            location = locations.of_class(type(badge), "award")
+            where = None if location is None else location.short()
             raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__
         raise

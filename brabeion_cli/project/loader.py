@@ -15,6 +15,7 @@ from types import ModuleType
 from brabeion_cli import locations
 from brabeion_cli.base import Badge
 from brabeion_cli.errors import BadgeLoadError, ConfigError
+from brabeion_cli.locations import Location
 from brabeion_cli.project import compat, trust
 from brabeion_cli.project.config import BadgeDirectory
 from brabeion_cli.project.registry import Registry, badges
@@ -118,9 +119,9 @@ def _execute(package: str, path: str) -> list[str]:
         if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise  # a person pressed Ctrl-C; not the file's mistake
         place = locations.of_failure(error.__traceback__, os.path.dirname(path))
-        if place is None or place[0].startswith(OURS + os.sep):
-            place = (path, 1)  # the file could not even be read
-        mistake = f"{place[0]}:{place[1]}: {type(error).__name__}: {error}"
+        if place is None or place.file.startswith(OURS + os.sep):
+            place = Location(path, 1)  # the file could not even be read
+        mistake = f"{place.file}:{place.line}: {type(error).__name__}: {error}"
     else:
         return []
     finally:

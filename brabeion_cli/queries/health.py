@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from brabeion_cli.database import connection
 from brabeion_cli.store import task_admin
 from brabeion_cli.store.store import Store
 
@@ -37,7 +37,7 @@ OVERDUE = timedelta(hours=1)
 def warnings(store: Store, cron_line: str, now: datetime) -> Iterator[str]:
     """All warnings about a store whose schema is sound. `cron_line` is the crontab line that runs its queue."""
     yield from network_file_system(store.path, mount_table())
-    yield from wal_reset_race(sqlite3.sqlite_version_info)
+    yield from wal_reset_race(connection.LIBRARY_VERSION)
     yield from long_log(store.path)
     yield from dead_tasks(store)
     yield from overdue_tasks(store, cron_line, now)
@@ -60,12 +60,11 @@ def network_file_system(path: str, mounts: str) -> Iterator[str]:
     The longest mount point above the file counts. If several are at one place, the last counts: it hides the others.
     """
     real = os.path.realpath(path)
-    found = (1, "", "")
+    longest, kind, source = 1, "", ""
     for line in itertools.chain.from_iterable(form.finditer(mounts) for form in MOUNTED):
         point = ESCAPED.sub(lambda match: chr(int(match[1], 8)), line["point"])
-        if os.path.commonpath((point, real)) == point and len(point) >= found[0]:
-            found = (len(point), line["type"], line["source"])
-    _, kind, source = found
+        if os.path.commonpath((point, real)) == point and len(point) >= longest:
+            longest, kind, source = len(point), line["type"], line["source"]
     if NETWORK.fullmatch(kind) or (kind == "fuse" and "://" in source):  # davfs2 is a plain `fuse` of a URL
         yield (
             f"{path} lies on a network file system ({kind}): SQLite's locks do not hold there, and writers on two "

@@ -57,7 +57,8 @@ def _rows(session: Session, badge: Badge, user: str, now: datetime) -> list[Row]
     ask = session.guard.call
     known = ask(badge, lambda: _checked(badge, badge.progress(history, **state)))  # type: ignore[attr-defined]
     if isinstance(known, str):
-        raise BadgeFailedError(Failure(known, locations.short(locations.of_class(type(badge), "progress"))))
+        location = locations.of_class(type(badge), "progress")
+        raise BadgeFailedError(Failure(known, None if location is None else location.short()))
     if known is None:
         return []
     level = known.level if known.level is not None else 1 if len(badge.levels) == 1 else None

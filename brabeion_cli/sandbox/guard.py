@@ -151,7 +151,8 @@ class Guard:
             raise _OverrunError
 
     def _failure(self, error: BaseException, badge: Badge, folder: str | None) -> Failure:
-        where = locations.short(locations.of_failure(error.__traceback__, folder or locations.folder_of(type(badge))))
+        location = locations.of_failure(error.__traceback__, folder or locations.folder_of(type(badge)))
+        where = None if location is None else location.short()
         if isinstance(error, _OverrunError):
             return Failure(f"TimeoutError: no answer within {self._seconds:g} s", where)
         return Failure(error_line(error), where)

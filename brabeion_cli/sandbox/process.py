@@ -87,7 +87,7 @@ class ChildProcess:
     def receive(self, seconds: float | None = None) -> Any:
         """Wait for the next answer. Raises `ChildDiedError`, or `ChildOverranError` after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while (answer := self._complete()) is None:
+        while (message := self._take_message()) is None:
             rest = POLL_INTERVAL if deadline is None else min(POLL_INTERVAL, deadline - time.monotonic())
             if select.select([self._answers], [], [], max(rest, 0))[0]:
                 received = os.read(self._answers, 1 << 16)
@@ -98,7 +98,11 @@ class ChildProcess:
                 raise ChildDiedError(self.end())  # but something that it started holds the pipe open
             elif deadline is not None and time.monotonic() >= deadline:
                 raise ChildOverranError
-        return answer[0]
+        try:
+            return pickle.loads(message)
+        except Exception as error:
+            self.kill()
+            raise ChildDiedError(f"its answer cannot be read: {type(error).__name__}: {error}") from error
 
     def end(self) -> str:
         """Let an idle child end, kill a busy one, and kill all that it started. Return how it ended."""
@@ -124,7 +128,8 @@ class ChildProcess:
             _kill(os.kill, pid)
         self.end()
 
-    def _complete(self) -> tuple[Any] | None:
+    def _take_message(self) -> bytes | None:
+        """The pickle of the next answer, None if it is not complete yet."""
         if len(self._buffer) < HEADER.size:
             return None
         (size,) = HEADER.unpack_from(self._buffer)
@@ -133,11 +138,7 @@ class ChildProcess:
             return None
         data = bytes(self._buffer[HEADER.size : stop])
         del self._buffer[:stop]
-        try:
-            return (pickle.loads(data),)
-        except Exception as error:
-            self.kill()
-            raise ChildDiedError(f"its answer cannot be read: {type(error).__name__}: {error}") from error
+        return data
 
     def _has_ended(self, patience: float = 0) -> bool:
         deadline = time.monotonic() + patience
