@@ -35,7 +35,7 @@ def damaged_pages(project: Project, rng: random.Random, times: int) -> Figures:
 
 
 SCENARIOS = [
-    Scenario("R1", "16 writers through the API", writing.sixteen_writers, 8, 20, 1000),
+    Scenario("R1", "16 writers through the API", writing.sixteen_writers, 5, 20, 1000),
     Scenario("R1b", "16 commands at a time under xargs", writing.sixteen_commands, 1, 2, 25),
     Scenario("R2", "kill -9 of `fire`", killing.killed_fires, 6, 15, 1000),
     Scenario("R3", "kill -9 of 4 workers", working.killed_workers, 10, 20, 1000),

@@ -27,9 +27,13 @@ REGULAR = """
 def earned(project: Project) -> Project:
     project.badge(POINTS)
     project.badge(REGULAR, name="regular.py")
-    for day in (1, 2, 3):
-        project.fire("visited", {"page": f"p{day}"}, at=f"2026-01-0{day}T10:00:00Z", id=f"v{day}")
-    project.fire("points_awarded", {"points": 8000}, at="2026-01-04")
+    lines = [
+        {"event": "visited", "user": "alice", "id": f"v{day}", "at": f"2026-01-0{day}T10:00:00Z",
+         "state": {"page": f"p{day}"}}
+        for day in (1, 2, 3)
+    ]  # fmt: skip
+    last = {"event": "points_awarded", "user": "alice", "at": "2026-01-04", "state": {"points": 8000}}
+    project.ok("ingest", stdin="\n".join(map(json.dumps, [*lines, last])))
     return project
 
 
