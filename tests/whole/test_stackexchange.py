@@ -61,7 +61,9 @@ def test_badges_that_ask_say_about_which_events() -> None:
         assert bool(registry.needing(name)) == (f'"{name}"' in source), name
 
 
-@pytest.mark.parametrize(("site", "live"), [("conlang-meta", True), ("french-meta", False)])
+@pytest.mark.parametrize(
+    ("site", "live"), [("conlang-meta", True), pytest.param("french-meta", False, marks=pytest.mark.long)]
+)
 @pytest.mark.skipif(
     not SITES.is_dir(), reason=f"no data of whole sites in {SITES.parent.name}/stackexchange beside the project"
 )
