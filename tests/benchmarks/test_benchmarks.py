@@ -129,6 +129,7 @@ def test_the_two_inserts_by_peewee_are_those_of_fire(tmp_path: Path) -> None:
     assert ours == others
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in GOALS if name not in ("start-up", "many")])
 def test_a_subject_gives_figures(tmp_path: Path, name: str) -> None:
     found = list(benchmarks.measured([name], SETTINGS._replace(folder=tmp_path)))
@@ -137,6 +138,7 @@ def test_a_subject_gives_figures(tmp_path: Path, name: str) -> None:
     assert all(row.ours[0].isdigit() or row.ours[0] == "-" for row in found)
 
 
+@pytest.mark.long
 def test_badges_by_the_dozen_give_figures(tmp_path: Path) -> None:
     loads = many.loads(SETTINGS)
     load = next(loads)

@@ -64,7 +64,7 @@ def test_tasks_of_one_user_see_what_those_before_them_earned(project: Project, e
     assert project.sql('SELECT event_number - 1 FROM awards ORDER BY "key"') == [(n,) for n in earning]
 
 
-@pytest.mark.parametrize(("slow", "count"), [(SLOW, 64), (300, MANY)])
+@pytest.mark.parametrize(("slow", "count"), [(SLOW, 64), pytest.param(300, MANY, marks=pytest.mark.long)])
 def test_others_need_not_wait_behind_a_slow_task(project: Project, slow: int, count: int) -> None:
     queue_tasks(project, f"if state['n'] == {slow}:\n    open('started', 'w').close()\n    {WAIT}", count)
     first = project.start("process-queue", "--json")
@@ -133,6 +133,7 @@ def test_receivers_hear_of_all_awards_of_a_batch(project: Project) -> None:
     assert result.err.count("a receiver of badge_awarded did not return") == 1
 
 
+@pytest.mark.long
 def test_receivers_have_their_time_for_each_award(project: Project) -> None:
     project.write("brabeion.toml", "task_timeout = 1\n")
     awards = "BadgeAwarded.several(BadgeAwarded(key=str(n)) for n in range(8))"
