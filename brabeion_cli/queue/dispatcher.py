@@ -14,7 +14,7 @@ from brabeion_cli.queue.completion import LeaseLost, TaskDone, TaskFailed
 from brabeion_cli.queue.messages import NotStarted, StopFlag
 from brabeion_cli.queue.worker_process import WorkerProcess
 from brabeion_cli.queue.worker_slot import State, WorkerSlot
-from brabeion_cli.runtime.messages import Notify
+from brabeion_cli.runtime.badge_process import Notify
 from brabeion_cli.sandbox import process
 from brabeion_cli.store import task_queue
 from brabeion_cli.store.store import Store

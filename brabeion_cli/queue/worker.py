@@ -20,8 +20,8 @@ from brabeion_cli.engine.session import Session
 from brabeion_cli.project.config import Config
 from brabeion_cli.queue.messages import Batch, Evaluated, NotStarted, StopFlag
 from brabeion_cli.runtime import bootstrap
-from brabeion_cli.runtime.badge_process import badges_loaded
-from brabeion_cli.runtime.messages import Notified, Notify
+from brabeion_cli.runtime.badge_process import Notify, badges_loaded
+from brabeion_cli.runtime.messages import Notified
 from brabeion_cli.sandbox import process
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import BadgeFailedError, Guard

@@ -12,7 +12,7 @@ from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.project.config import Config
 from brabeion_cli.queue import worker
 from brabeion_cli.queue.messages import Batch, StopFlag
-from brabeion_cli.runtime.messages import BadgesLoaded, Notify
+from brabeion_cli.runtime.badge_process import BadgesLoaded, Notify
 from brabeion_cli.sandbox import process
 from brabeion_cli.sandbox.process import ChildDiedError, ChildOverranError, ChildProcess
 from brabeion_cli.sandbox.supervisor import await_ready

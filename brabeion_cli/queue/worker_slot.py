@@ -11,7 +11,8 @@ from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.queue import worker
 from brabeion_cli.queue.messages import AnsweredTask, Batch, Evaluated, NotStarted
 from brabeion_cli.queue.worker_process import WorkerProcess
-from brabeion_cli.runtime.messages import Notified, Notify
+from brabeion_cli.runtime.badge_process import Notify
+from brabeion_cli.runtime.messages import Notified
 from brabeion_cli.sandbox import process
 from brabeion_cli.store.task_queue import ClaimedTask
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.outcomes import NewAward
@@ -18,12 +18,30 @@ from brabeion_cli.project import loader
 from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.runtime import bootstrap
-from brabeion_cli.runtime.messages import BadgesLoaded, Notified, Notify, receivers_lost
+from brabeion_cli.runtime.messages import Notified, receivers_lost
 from brabeion_cli.sandbox.channel import Channel
 from brabeion_cli.sandbox.guard import Guard
 from brabeion_cli.sandbox.scoreboard import Scoreboard
 from brabeion_cli.sandbox.supervisor import BadgeDiedError, Supervisor
 from brabeion_cli.signals import badge_awarded
+
+
+class BadgesLoaded(NamedTuple):
+    """The process has loaded the badges.
+
+    `receivers` is how many receivers listen to `badge_awarded`. `unregistered`: a line for each badge class that a
+    badge file defines and nobody registers.
+    """
+
+    catalogue: Catalogue
+    receivers: int
+    unregistered: list[str]
+
+
+class Notify(NamedTuple):
+    """A request: call the receivers of `badge_awarded` for these awards, which are on disk."""
+
+    awards: list[NewAward]
 
 
 def catalogue_of(config: Config) -> Catalogue:

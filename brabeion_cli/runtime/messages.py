@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.errors import LostProcessError
 from brabeion_cli.sandbox.supervisor import BadgeDiedError
-
-if TYPE_CHECKING:
-    from brabeion_cli.domain.catalogue import Catalogue
-
-
-class BadgesLoaded(NamedTuple):
-    """The process has loaded the badges.
-
-    `receivers` is how many receivers listen to `badge_awarded`. `unregistered`: a line for each badge class that a
-    badge file defines and nobody registers.
-    """
-
-    catalogue: Catalogue
-    receivers: int
-    unregistered: list[str]
-
-
-class Notify(NamedTuple):
-    """A request: call the receivers of `badge_awarded` for these awards, which are on disk."""
-
-    awards: list[NewAward]
 
 
 class Notified(NamedTuple):
