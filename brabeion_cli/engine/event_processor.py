@@ -1,6 +1,7 @@
 """Processes an event: records it, asks the badges that listen, and enters their awards.
 
-This is the only place that asks badges *and* enters what they return.
+For live events, this is the only place that asks badges *and* enters what they return. `replay/walk.py` does so for
+events of the past.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Dispatcher:
     def _claim(self) -> Iterator[Report]:
         """Claim tasks for idle slots, and ahead of time for slots whose tasks are quick.
 
-        Between two looks for tasks pass `process.GLANCE` seconds, unless a slot has finished its batch.
+        Looks at most every `process.POLL_INTERVAL` seconds, or sooner when a slot finishes its batch.
         """
         if time.monotonic() < self._claim_at:
             return

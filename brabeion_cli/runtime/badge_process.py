@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.engine.notifications import notify
-from brabeion_cli.errors import LostProcessError
+from brabeion_cli.errors import LostProcessError, SetupError
 from brabeion_cli.project import loader
 from brabeion_cli.project.config import Config
 from brabeion_cli.project.registry import Registry
@@ -85,6 +85,9 @@ class BadgeProcess:
                 failures += notified.failures
             except (BadgeDiedError, LostProcessError) as error:
                 failures.append(receivers_lost(error))
+            except SetupError as error:  # a badge file broke since: the awards stand, so this is no failure of ours
+                failures.append(f"receivers of badge_awarded were not called: {error}")
+                break
         return failures
 
 

@@ -1,4 +1,4 @@
-"""Prunes old events, forgets a user and renames a user, each in one transaction."""
+"""Prunes old events, in one transaction."""
 
 from __future__ import annotations
 

@@ -66,6 +66,29 @@ def test_a_badge_file_that_never_ends_is_given_up(fired: Project, command: list[
     assert "the badge modules were not loaded within 1 s" in done.stderr
 
 
+def test_a_badge_file_that_breaks_after_an_award_does_not_deny_it(fired: Project) -> None:
+    fired.badge(POINTS.replace('slug = "points"', 'slug = "steps"\n        cumulative = True'), "steps.py")
+    fired.badge(
+        """
+        import os
+        from brabeion_cli.signals import badge_awarded
+
+        @badge_awarded.connect
+        def receive(sender, badge_award, **kwargs):
+            open("badges/broken.py", "w").write("1 / 0")
+            os._exit(3)
+        """,
+        "receiver.py",
+    )
+
+    result = fired.run("award", "--user", "b", "--badge", "steps", "--level", "3", "--reason", "quiz")
+
+    assert result.status == 0  # the awards are on disk: 78 would say that they are not
+    assert fired.sql("SELECT level FROM awards WHERE badge = 'steps' ORDER BY level") == [(1,), (2,), (3,)]
+    assert result.err.count("did not return") == 1
+    assert "receivers of badge_awarded were not called: a mistake in a badge module:" in result.err
+
+
 def test_badge_files_are_loaded_once(fired: Project) -> None:
     fired.badge("open('loaded', 'a').write('x')\n", "counting.py")
     for command in ["award", "db", "check", "list", "badges"]:
