@@ -14,8 +14,8 @@ from brabeion_cli.database import late_counts
 from brabeion_cli.database.connection import Database
 from brabeion_cli.database.totals import COUNTED_HOLDERS, COUNTED_STANDINGS
 from brabeion_cli.domain import strict_json
-from brabeion_cli.domain.award_rules import POSITION_BITS
 from brabeion_cli.domain.events import MAX_NAME
+from brabeion_cli.domain.grants import POSITION_BITS
 
 
 class Kind(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.grants import Grant
 
 if TYPE_CHECKING:
     from brabeion_cli.base import Badge

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import NewAward, OutcomeKind
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.write_cache import WriteCache

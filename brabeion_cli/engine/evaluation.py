@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from brabeion_cli import locations
 from brabeion_cli.base import Badge
-from brabeion_cli.domain import award_rules, serializer
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain import grants, serializer
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timeline import AsOf, JournalEntry
 from brabeion_cli.engine.history import History
 from brabeion_cli.engine.journal import Journal
@@ -47,7 +47,7 @@ class EvaluationContext:
     @property
     def occasion(self) -> int:
         """Tells an award for this entry apart from the same award for another entry."""
-        return award_rules.occasion_of(self.entry.number, self.entry.position)
+        return grants.occasion_of(self.entry.number, self.entry.position)
 
     def state(self) -> dict[str, Any]:
         """The state for one badge. Pass it with `**`, so that the badge gets a dictionary of its own."""
@@ -105,12 +105,12 @@ def evaluate(badge: Badge, context: EvaluationContext, ask: Ask, frozen: str | N
         answer = badge.award(**state)
         if answer is None:
             return []
-        return award_rules.grants_from_answer(badge, answer, context.entry.user, context.occasion)
+        return grants.grants_from_answer(badge, answer, context.entry.user, context.occasion)
 
     try:
         return ask(badge, grants_of_answer)
     except BadgeFailedError as error:
-        if isinstance(error.__cause__, award_rules.InvalidAwardError):
+        if isinstance(error.__cause__, grants.InvalidAwardError):
             location = locations.of_class(type(badge), "award")
             where = None if location is None else location.short()
             raise BadgeFailedError(error.failure._replace(error=str(error.__cause__), where=where)) from error.__cause__

@@ -14,8 +14,8 @@ from datetime import datetime
 
 from brabeion_cli.base import Badge
 from brabeion_cli.domain import strict_json
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED, Event
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import CollectedOutcomes, Failure, OutcomeKind, OutcomeListener, RecordedEvent
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry, enter, require_end

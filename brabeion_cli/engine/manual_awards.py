@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from brabeion_cli.domain import award_rules
-from brabeion_cli.domain.award_rules import NO_KEY, Grant, InvalidAwardError
+from brabeion_cli.domain import grants
 from brabeion_cli.domain.catalogue import Catalogue, CatalogueEntry
 from brabeion_cli.domain.events import text_or_number
+from brabeion_cli.domain.grants import NO_KEY, Grant, InvalidAwardError
 from brabeion_cli.domain.outcomes import NewAward, Outcome, outcome_of
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timestamps import moment
@@ -26,7 +26,7 @@ def level_number(badge: CatalogueEntry, level: str | None) -> int:
         if level is not None and number_of(level) is None and detail.name.casefold() == level.casefold():
             return number
     try:
-        return award_rules.checked_level(badge, level if level is None else number_of(level) or level)
+        return grants.checked_level(badge, level if level is None else number_of(level) or level)
     except InvalidAwardError as error:
         levels = ", ".join(f"{number} {detail.name}" for number, detail in enumerate(badge.levels, 1))
         raise UnknownBadgeError(f"{error} (levels: {levels})") from None
@@ -57,7 +57,7 @@ def give(
     with store.transaction():
         # Occasions of events are positive. An award by hand gets one below all others.
         occasion = store.awards.lowest_occasion(user, badge.slug) - 1
-        granted = award_rules.grants_of_level(badge, level, user, key, occasion)
+        granted = grants.grants_of_level(badge, level, user, key, occasion)
         entered = enter(store.awards, granted, moment(now), given_by=by, reason=reason)
     outcomes = [outcome_of(each.grant, badge.detail(each.grant.level).name, each.outcome) for each in entered]
     return outcomes, new_awards(entered, moment(now))

@@ -5,8 +5,8 @@ It is bounded, and it does not decide what is new: the store's keys do.
 
 from __future__ import annotations
 
-from brabeion_cli.domain.award_rules import ANY_OCCASION, Grant
 from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.grants import ANY_OCCASION, Grant
 from brabeion_cli.domain.outcomes import OutcomeKind
 from brabeion_cli.store.event_log import Latest
 from brabeion_cli.store.store import Store

@@ -11,7 +11,7 @@ from brabeion_cli.ingest.messages import BlockRequest, CommittedLines, FailedBad
 
 if TYPE_CHECKING:
     from brabeion_cli.base import Badge
-    from brabeion_cli.domain.award_rules import Grant
+    from brabeion_cli.domain.grants import Grant
     from brabeion_cli.domain.timeline import JournalEntry
 
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from brabeion_cli.base import Badge
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.suggestions import near_matches
 from brabeion_cli.domain.timeline import END
 from brabeion_cli.engine.evaluation import EvaluationContext, evaluate

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure, NewAward, OutcomeKind
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, Entered, award_entry, enter, new_awards, require_end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from typing import NamedTuple
 
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.store.task_queue import ClaimedTask
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from brabeion_cli.base import Badge
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure, NewAward
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.engine.awarding import EndlessAwardsError, award_entry_at, require_end

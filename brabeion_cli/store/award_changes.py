@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 
 
 class Origin(NamedTuple):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from brabeion_cli.database.connection import Database
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import BADGE_AWARDED
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import OutcomeKind
 from brabeion_cli.domain.timeline import FIRST_MOMENT, LAST_MOMENT, AsOf, JournalEntry, order
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from brabeion_cli.base import Badge
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import NewAward
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store.award_changes import EarnedAward, LevelChange, LevelPlace, LostAward, Origin, WonAward

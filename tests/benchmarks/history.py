@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from brabeion_cli.database import late_counts
 from brabeion_cli.domain import events
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.engine.evaluation import EvaluationContext

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from brabeion_cli.cli import output
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store.store import open_store
 from tests.support.badge_texts import POINTS

@@ -22,8 +22,8 @@ from brabeion_cli.database import connection, integrity, migrations
 from brabeion_cli.database.migrations import SCHEMA_VERSION
 from brabeion_cli.database.models import MODELS
 from brabeion_cli.database.schema import APPLICATION_ID
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf
 from brabeion_cli.errors import (
     ForeignDatabaseError,
@@ -385,7 +385,7 @@ def test_transactions_take_the_write_lock_at_once(path: Path) -> None:
 FILL = """
 import resource, sys
 from brabeion_cli.errors import StoreFullError
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.store.store import open_store
 
 with open_store(sys.argv[1]) as store:

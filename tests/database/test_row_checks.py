@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from brabeion_cli.database import integrity, row_checks
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import make
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment
 from brabeion_cli.store import task_queue

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from brabeion_cli.base import Badge, BadgeAwarded, BadgeDetail
-from brabeion_cli.domain import award_rules, events
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain import events, grants
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure, Outcome, OutcomeKind, RecordedEvent
 from brabeion_cli.engine.event_processor import EventProcessor
 from brabeion_cli.engine.notifications import notify
@@ -325,7 +325,7 @@ def test_grants_are_in_order_and_without_repeats(registry: Registry) -> None:
     )()
     answer = BadgeAwarded(2, key="a", also=(BadgeAwarded(1, key="b"), BadgeAwarded(2, key="a")))
 
-    assert award_rules.grants_from_answer(badge, answer, "u", 9) == [
+    assert grants.grants_from_answer(badge, answer, "u", 9) == [
         Grant("u", "b", 1, "a", implied=True),
         Grant("u", "b", 2, "a"),
         Grant("u", "b", 1, "b"),

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from brabeion_cli.database import backup, integrity
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.events import make
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.domain.timestamps import moment

@@ -12,7 +12,7 @@ import pytest
 
 from brabeion_cli.cli import options
 from brabeion_cli.domain import timestamps
-from brabeion_cli.domain.award_rules import Grant
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.outcomes import Failure
 from brabeion_cli.domain.timeline import JournalEntry
 from brabeion_cli.project import config

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from brabeion_cli.base import CountBadge
 from brabeion_cli.database import late_counts, row_checks
 from brabeion_cli.domain import events, timestamps
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.catalogue import Catalogue
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.domain.timeline import LAST_NUMBER, AsOf, JournalEntry
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import retention, task_queue, users

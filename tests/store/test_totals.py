@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from brabeion_cli.database import migrations, row_checks
 from brabeion_cli.database.schema import APPLICATION_ID
-from brabeion_cli.domain.award_rules import Grant
 from brabeion_cli.domain.catalogue import Catalogue
 from brabeion_cli.domain.events import Event
+from brabeion_cli.domain.grants import Grant
 from brabeion_cli.project.registry import Registry
 from brabeion_cli.store import reports
 from brabeion_cli.store.reports import Filter

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[2] / "brabeion_cli"
 
 #: The modules of each package that other packages import. The others are its own business.
 SHOWN = {
-    "domain": "award_rules catalogue events lookups outcomes serializer strict_json suggestions timeline timestamps",
+    "domain": "catalogue events grants lookups outcomes serializer strict_json suggestions timeline timestamps",
     "project": "config loader registry scaffold",
     "sandbox": "channel guard limits process quarantine scoreboard supervisor",
     "database": "backup connection integrity late_counts migrations models schema",
@@ -191,7 +191,7 @@ def test_importing_the_package_is_light(project: Project) -> None:
 #: What `fire` has loaded at its end. A module more costs every user, and these tests a thousand times.
 PARENT = """
     base cli cli.app cli.commands cli.commands.fire cli.interruption cli.options cli.output domain
-    domain.award_rules domain.events domain.outcomes domain.strict_json domain.suggestions domain.timestamps
+    domain.events domain.grants domain.outcomes domain.strict_json domain.suggestions domain.timestamps
     errors ingest ingest.client ingest.messages project project.config project.trust runtime runtime.messages
     sandbox sandbox.channel sandbox.limits sandbox.process sandbox.quarantine sandbox.scoreboard
     sandbox.supervisor

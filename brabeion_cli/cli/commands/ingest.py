@@ -12,7 +12,7 @@ from typing import BinaryIO
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.cli.failures import Failures
+from brabeion_cli.cli.failure_counts import FailureCounts
 from brabeion_cli.domain.outcomes import failure_text
 from brabeion_cli.errors import FileProblemError
 from brabeion_cli.ingest.client import IngestClient
@@ -115,7 +115,7 @@ class _Teller:
     """Reports on stderr what an operator has to know while a stream goes by."""
 
     def __init__(self) -> None:
-        self._failures = Failures()
+        self._failures = FailureCounts()
         self._unheard: Counter[str] = Counter()
 
     def tell(self, result: CommittedLines | Notified) -> None:

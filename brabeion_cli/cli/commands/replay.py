@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from brabeion_cli.cli import options, output
-from brabeion_cli.cli.failures import Failures
+from brabeion_cli.cli.failure_counts import FailureCounts
 from brabeion_cli.domain import events, timestamps
 from brabeion_cli.domain.outcomes import failure_text
 from brabeion_cli.replay import client
@@ -86,7 +86,7 @@ class _Totals:
     def __init__(self) -> None:
         self.awards: Counter[LevelPlace] = Counter()
         self.started_again = False
-        self.failures = Failures()
+        self.failures = FailureCounts()
 
     def add(self, checkpoint: Checkpoint) -> None:
         self.awards.update(LevelPlace(award.grant.slug, award.grant.level) for award in checkpoint.awards)

@@ -1,4 +1,4 @@
-"""Reports which badges fail while many events go by: the first failures of each, and at the end how many there were."""
+"""Counts failures by badge while many events go by: prints the first of each badge, and the totals at the end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from brabeion_cli.cli import options
 SHOWN = 10
 
 
-class Failures:
-    """Counts failures by badge."""
+class FailureCounts:
+    """Counts failures by badge, and prints the first of each."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

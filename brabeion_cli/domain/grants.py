@@ -1,4 +1,4 @@
-"""The award rules: check what `award()` returned, and turn it into the awards to enter. Does no input or output."""
+"""Grants: the awards to enter, made from what `award()` returned after checking it. Does no input or output."""
 
 from __future__ import annotations
 
